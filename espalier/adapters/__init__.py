@@ -1,0 +1,1 @@
+"""Ways to train few parameters, one file each."""

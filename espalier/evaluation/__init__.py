@@ -1,0 +1,1 @@
+"""Measuring a model on rows, comparing models, and the report."""

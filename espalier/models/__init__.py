@@ -1,0 +1,1 @@
+"""Torch models: loading, heads, roles, precision."""

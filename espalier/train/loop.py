@@ -1,0 +1,285 @@
+"""The one loop: every objective, every adapter, any number of pieces and ranks.
+
+`optimize` is its heart. A loss is totals over examples; the counts they are divided by are summed over pieces and ranks
+before the first backward pass. So 8 x 1, 2 x 4 and 1 x 8 give the same gradient.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from espalier import seeding
+from espalier.contracts import Loss
+from espalier.errors import RunError
+from espalier.models.roles import Models
+from espalier.train import distributed, schedules
+from espalier.train.reference import ReferenceCache
+from espalier.train.store import Order, Store
+from espalier.trees.forest import Forest
+from espalier.trees.tree import Tree
+
+
+@dataclass
+class Here:
+    """What `prepare` is handed: the step's number, its own chance, the reference cache, sums over the ranks."""
+
+    number: int
+    generator: torch.Generator
+    cache: ReferenceCache | None = None
+    sum_over_ranks: Callable[[float], float] = distributed.sum_over_ranks
+
+    def reference_logps(self, forest: Forest, models: Any) -> Tensor:
+        """Log-probabilities under the reference: cached, or computed now and cached. [tokens]"""
+        if self.cache is None:
+            with torch.no_grad():
+                return models.reference.token_logps(forest)
+        found = [self.cache.get(tree) for tree in forest.trees]
+        missing = [tree for tree, logps in zip(forest.trees, found, strict=True) if logps is None]
+        if missing:
+            with torch.no_grad():
+                logps = models.reference.token_logps(Forest.plant(missing, device=forest.device))
+            new = list(logps.split([tree.counted for tree in missing]))
+            self.cache.put(missing, new)
+            fresh = iter(new)
+            found = [next(fresh) if logps is None else logps for logps in found]
+        return torch.cat([logps.to(forest.device) for logps in found if logps is not None])
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened: kind is step, eval, save, note or reference; values are plain numbers and strings."""
+
+    kind: str
+    step: int
+    values: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Job:
+    """A training run as the loop needs it; everything is decided."""
+
+    objective: Any
+    models: Models
+    optimizer: torch.optim.Optimizer
+    store: Store
+    order: Order
+    held: Sequence[int]  # examples held back for evaluation
+    steps: int
+    learning_rate: float
+    warmup: float
+    schedule: str
+    max_norm: float
+    seed: int
+    tokens_per_piece: int | None
+    eval_every: int
+    save_every: int
+    cache: ReferenceCache | None = None
+    save: Callable[[int, bool], None] = lambda step, best: None  # writes a checkpoint; best or not
+    best: float = math.inf  # lowest held-back loss so far
+
+
+class Totals:
+    """Sums over pieces: each term by its count, each metric by its examples."""
+
+    def __init__(self) -> None:
+        self.terms: dict[str, float] = {}
+        self.metrics: dict[str, float] = {}
+        self.examples = 0
+
+    def add(self, loss: Loss, forest: Forest) -> None:
+        """Add one piece."""
+        for name, term in loss.terms.items():
+            self.terms[name] = self.terms.get(name, 0.0) + term.weight * float(term.total.detach())
+        for name, values in loss.metrics.items():
+            self.metrics[name] = self.metrics.get(name, 0.0) + float(values.sum())
+        self.examples += forest.examples
+
+    def means(self, counts: dict[str, float]) -> dict[str, float]:
+        """Everything per its count over all ranks; `loss` is the sum of the weighted terms."""
+        summed = {name: distributed.sum_over_ranks(total) / counts[name] for name, total in self.terms.items()}
+        examples = max(1.0, distributed.sum_over_ranks(self.examples))
+        found = {"loss": sum(summed.values())}
+        found |= {name: value for name, value in summed.items() if len(summed) > 1 and name != "loss"}
+        return found | {name: distributed.sum_over_ranks(total) / examples for name, total in self.metrics.items()}
+
+
+def optimize(
+    objective: Any,
+    models: Models,
+    forest: Forest,
+    optimizer: torch.optim.Optimizer,
+    *,
+    max_tokens: int | None = None,
+    max_norm: float = 1.0,
+) -> dict[str, float]:
+    """One optimizer step on a prepared batch, in as many pieces as memory asks for, the same number on every rank.
+
+    Args:
+        objective: anything with `loss(models, piece)`.
+        models: the roles it declared.
+        forest: the batch; its counts are known.
+        optimizer: torch's contract; one with `fused = True` updates inside backward and gets a single piece.
+        max_tokens: tokens computed at once.
+        max_norm: gradients are clipped to this norm; 0 for none.
+
+    Returns:
+        The loss, the metrics' means and the gradient norm, over all ranks.
+
+    Raises:
+        RunError: the loss or the gradient is not a finite number; no weight has changed.
+    """
+    counts = {name: distributed.sum_over_ranks(count) for name, count in forest.counts.items()}
+    fused = getattr(optimizer, "fused", False) is True
+    shared = models.policy.inner.layout == "trees"
+    own = 1 if fused else len(forest.pieces(max_tokens, shared=shared))
+    pieces = forest.split(None if fused else max_tokens, pieces=distributed.most_over_ranks(own), shared=shared)
+    totals = Totals()
+    for i, piece in enumerate(pieces):
+        with distributed.no_sync(models.policy.engine, last=i == len(pieces) - 1):
+            loss = objective.loss(models, piece)
+            value = sum(term.weight * term.total / counts[name] for name, term in loss.terms.items())
+            (value * distributed.world_size()).backward()  # DDP and FSDP2 average over ranks; this makes it the sum
+        totals.add(loss, piece)
+    report = totals.means(counts)
+    norm = clip([p for group in optimizer.param_groups for p in group["params"]], max_norm)
+    if not math.isfinite(report["loss"]) or not math.isfinite(norm):
+        optimizer.zero_grad(set_to_none=True)
+        raise RunError(_not_finite(objective, models, pieces, report["loss"]))
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    return report | {"grad_norm": norm}
+
+
+def clip(parameters: Sequence[Tensor], max_norm: float) -> float:
+    """Clip gradients to a norm and return the norm they had."""
+    with_grad = [p for p in parameters if p.grad is not None]
+    norm: Any = torch.nn.utils.clip_grad_norm_(with_grad, max_norm or math.inf)
+    return float(norm.full_tensor() if hasattr(norm, "full_tensor") else norm)
+
+
+def _not_finite(objective: Any, models: Models, pieces: Sequence[Forest], loss: float) -> str:
+    return (
+        f"the loss became {loss} on a batch of {sum(piece.examples for piece in pieces)} examples; no weight was changed by it. "
+        "Lower the learning rate, or look for weights that are not finite or overflow in this dtype (dtype = float32 tells)."
+    )
+
+
+def steps_of(job: Job, start: int) -> Iterator[tuple[int, list[Tree]]]:
+    """The examples of each step from `start` on, this rank's share."""
+    for step in range(start, job.steps):
+        numbers = job.order.batch(step)
+        yield step, [job.store[n] for n in numbers[distributed.rank() :: distributed.world_size()]]
+
+
+def fit(
+    job: Job, *, start: int = 0, listen: Callable[[Event], None] = lambda event: None, stop: Callable[[], bool] = lambda: False
+) -> int:
+    """Train from step `start` until the job's steps are done or `stop` says so.
+
+    Returns:
+        The number of steps taken in all; a checkpoint of that step has been saved.
+    """
+    changed = Changed(job.optimizer)
+    done = start
+    for number, trees in steps_of(job, start):
+        begun = time.perf_counter()
+        rate = job.learning_rate * schedules.factor(number, job.steps, schedule=job.schedule, warmup=job.warmup)
+        for group in job.optimizer.param_groups:
+            group["lr"] = rate * group.get("relative_lr", 1.0)
+        torch.manual_seed(seeding.derive(job.seed, "step", number, distributed.rank()))
+        forest = job.objective.prepare(trees, job.models, _here(job, number))
+        report = {}
+        for batch in _minibatches(job, forest, number):
+            report = optimize(
+                job.objective, job.models, batch, job.optimizer, max_tokens=job.tokens_per_piece, max_norm=job.max_norm
+            )
+            if number == 0 and batch is forest:
+                _check_start(job, report["loss"])
+        job.models.after_step(number)
+        changed.check(rate, last=number + 1 >= min(job.steps, 3) and number >= job.warmup * (job.steps if job.warmup < 1 else 1))
+        done = number + 1
+        seconds = time.perf_counter() - begun
+        tokens = distributed.sum_over_ranks(forest.layout.ids.numel())
+        values = report | {"learning_rate": rate, "tokens": tokens, "seconds": seconds, "examples": len(trees)}
+        listen(Event("step", done, values))
+        stopping = stop()
+        if job.held and (done % job.eval_every == 0 or done == job.steps):
+            found = evaluate(job)
+            best = found["loss"] < job.best
+            job.best = min(job.best, found["loss"])
+            listen(Event("eval", done, found | {"best": best}))
+            job.save(done, best)
+        elif stopping or done % job.save_every == 0 or done == job.steps:
+            job.save(done, not job.held)
+        if stopping:
+            break
+    return done
+
+
+def _here(job: Job, number: int) -> Here:
+    return Here(number, seeding.generator(job.seed, "prepare", number), job.cache)
+
+
+def _minibatches(job: Job, forest: Forest, number: int) -> Iterator[Forest]:
+    """The batches of optimizer steps that one prepared batch serves: itself, or PPO's passes over its minibatches."""
+    passes, parts = type(job.objective).passes, type(job.objective).minibatches
+    if passes == parts == 1:
+        yield forest
+        return
+    for i in range(passes):
+        order = torch.randperm(forest.examples, generator=seeding.generator(job.seed, "pass", number, i)).tolist()
+        for part in range(parts):
+            yield forest.batch(order[part::parts])
+
+
+def _check_start(job: Job, loss: float) -> None:
+    """Where the formula fixes the loss of an untouched policy, it must come out."""
+    expected = type(job.objective).loss_at_start
+    exact = job.models.policy.inner.autocast is None
+    if expected is not None and abs(loss - expected) > (1e-4 if exact else 2e-2):
+        raise RunError(
+            f"the loss of the untouched policy is {loss:.6f} and must be {expected:.6f}: policy and reference disagree. "
+            "Nothing was saved; delete the reference cache, or run with reference = live."
+        )
+
+
+def evaluate(job: Job) -> dict[str, float]:
+    """The objective on the held-back examples: loss and metrics, over all ranks."""
+    totals = Totals()
+    counts: dict[str, float] = {}
+    size = job.order.batch_size
+    with torch.no_grad():
+        for at in range(0, len(job.held), size):
+            numbers = job.held[at : at + size][distributed.rank() :: distributed.world_size()]
+            forest = job.objective.prepare([job.store[n] for n in numbers], job.models, _here(job, -1 - at))
+            for piece in forest.split(job.tokens_per_piece, shared=job.models.policy.inner.layout == "trees"):
+                totals.add(job.objective.loss(job.models, piece), piece)
+            for name, count in forest.counts.items():
+                counts[name] = counts.get(name, 0.0) + count
+    return totals.means({name: distributed.sum_over_ranks(count) for name, count in counts.items()})
+
+
+class Changed:
+    """Watches that training changes weights at all: bfloat16 swallows a small learning rate without a word."""
+
+    def __init__(self, optimizer: torch.optim.Optimizer) -> None:
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        largest = sorted(parameters, key=lambda p: -p.numel())[:4]
+        self.watched = [(p, p.detach().clone()) for p in [*largest, *parameters[-2:]]]
+
+    def check(self, rate: float, *, last: bool) -> None:
+        """Raise once enough steps have passed and not one watched weight has moved."""
+        if self.watched and any(not torch.equal(p.detach(), before) for p, before in self.watched):
+            self.watched = []
+        if self.watched and last and rate > 0:
+            kind = str(self.watched[0][0].dtype).removeprefix("torch.")
+            raise RunError(
+                f"the learning rate {rate:g} changes none of the {kind} weights. Raise it, or train weights of a wider dtype."
+            )

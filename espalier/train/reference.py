@@ -1,0 +1,71 @@
+"""The reference's log-probabilities, kept on disk: a sweep over objectives, learning rates or epochs pays once.
+
+Keyed by what the numbers depend on: weights, adapter, compute dtype, layout, token ids and mask. A row of another
+mixture, order or subset still hits.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from espalier.trees.engine import Engine
+from espalier.trees.tree import Tree
+
+
+def weights_key(engine: Engine) -> str:
+    """A hash of everything the engine's log-probabilities depend on, beside the tokens."""
+    digest = hashlib.sha256(f"{engine.layout} {engine.autocast}".encode())
+    model: nn.Module = engine.model
+    digest.update(repr(getattr(model, "active_adapter", None)).encode())
+    for name, value in sorted(model.state_dict().items()):
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+        digest.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def tree_key(tree: Tree) -> bytes:
+    """A hash of an example's token ids and masks."""
+    digest = hashlib.sha256()
+    for path in tree.branches:
+        digest.update(len(path.ids).to_bytes(8, "little") + path.ids.tobytes() + path.mask.tobytes())
+    return digest.digest()
+
+
+class ReferenceCache:
+    """Per-token log-probabilities of examples under one model, in a SQLite file that several runs may share."""
+
+    def __init__(self, path: Path, key: str) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.connection = sqlite3.connect(path, timeout=60, isolation_level=None)
+        self.connection.execute("PRAGMA journal_mode=WAL")
+        self.connection.execute("CREATE TABLE IF NOT EXISTS logps (key BLOB PRIMARY KEY, value BLOB) WITHOUT ROWID")
+        self.key = bytes.fromhex(key)
+
+    def _id(self, tree: Tree) -> bytes:
+        return hashlib.sha256(self.key + tree_key(tree)).digest()
+
+    def get(self, tree: Tree) -> Tensor | None:
+        """The log-probabilities of an example's counted tokens [tokens], or None."""
+        found = self.connection.execute("SELECT value FROM logps WHERE key = ?", (self._id(tree),)).fetchone()
+        if found is None:
+            return None
+        kind = np.float64 if len(found[0]) == 8 * tree.counted else np.float32
+        return torch.from_numpy(np.frombuffer(found[0], kind).copy())
+
+    def put(self, trees: Sequence[Tree], values: Sequence[Tensor]) -> None:
+        """Keep the log-probabilities of examples, all or none."""
+        rows = [(self._id(tree), v.cpu().numpy().tobytes()) for tree, v in zip(trees, values, strict=True)]
+        with self.connection:
+            self.connection.execute("BEGIN")
+            self.connection.executemany("INSERT OR REPLACE INTO logps VALUES (?, ?)", rows)
+
+    def close(self) -> None:
+        """Close the file."""
+        self.connection.close()

@@ -1,0 +1,117 @@
+"""Planted examples on disk, memory-mapped: tokenized once, larger than memory, read in any order."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import torch
+
+from espalier import seeding
+from espalier.trees import tree as trees
+from espalier.trees.tree import Field, Tree
+
+PARTS = {"ids": np.int32, "mask": np.bool_, "paths": np.int64, "trees": np.int64, "fields": np.uint8, "spans": np.int64}
+
+
+class StoreWriter:
+    """Appends trees to a folder beside the final one, which appears only when everything is written."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.partial = folder, folder.with_name(f"{folder.name}.{os.getpid()}.partial")
+        self.partial.mkdir(parents=True)
+        self.files = {name: (self.partial / name).open("wb") for name in PARTS}
+        self.tokens = self.paths = self.fields = 0
+        for name in ("paths", "trees", "spans"):
+            self._write(name, [0])
+
+    def _write(self, name: str, values: Any) -> None:
+        self.files[name].write(np.asarray(values, PARTS[name]).tobytes())
+
+    def add(self, tree: Tree) -> None:
+        """Append one example."""
+        for path in tree.branches:
+            self._write("ids", path.ids)
+            self._write("mask", path.mask)
+            self.tokens += len(path.ids)
+            self._write("paths", [self.tokens])
+        self.paths += len(tree.branches)
+        self._write("trees", [self.paths])
+        text = {name: [np.asarray(f.values).tolist(), f.level, f.index] for name, f in tree.fields.items()}
+        data = json.dumps(text).encode()
+        self.files["fields"].write(data)
+        self.fields += len(data)
+        self._write("spans", [self.fields])
+
+    def __enter__(self) -> StoreWriter:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        for file in self.files.values():
+            file.close()
+        if kind is None and not self.folder.exists():
+            self.partial.rename(self.folder)
+        else:
+            shutil.rmtree(self.partial, ignore_errors=True)
+
+
+class Store:
+    """Examples by number, read from a folder that a StoreWriter wrote."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.parts = {name: _map(folder / name, kind) for name, kind in PARTS.items()}
+
+    def __len__(self) -> int:
+        return len(self.parts["trees"]) - 1
+
+    def __getitem__(self, number: int) -> Tree:
+        first, end = (int(n) for n in self.parts["trees"][number : number + 2])
+        paths = []
+        for a, b in zip(self.parts["paths"][first:end], self.parts["paths"][first + 1 : end + 1], strict=True):
+            paths.append(trees.Branch(np.array(self.parts["ids"][a:b]), np.array(self.parts["mask"][a:b])))
+        a, b = (int(n) for n in self.parts["spans"][number : number + 2])
+        fields = json.loads(self.parts["fields"][a:b].tobytes())
+        return Tree(tuple(paths), {name: Field(torch.tensor(v), level, index) for name, (v, level, index) in fields.items()})
+
+    def __iter__(self) -> Iterator[Tree]:
+        return (self[i] for i in range(len(self)))
+
+    def tokens(self, number: int) -> int:
+        """Tokens of an example's paths, shared ones counted as often as they stand."""
+        first, end = self.parts["trees"][number : number + 2]
+        return int(self.parts["paths"][end] - self.parts["paths"][first])
+
+
+def _map(file: Path, kind: Any) -> Any:
+    return np.memmap(file, kind, "r") if file.stat().st_size else np.empty(0, kind)
+
+
+class Order:
+    """Which examples each optimizer step takes: a new permutation every epoch, all of it a function of the seed.
+
+    Args:
+        numbers: the examples to train on.
+        batch_size: examples per step over all ranks; an epoch's last step may have fewer.
+        seed: of the permutations.
+    """
+
+    def __init__(self, numbers: np.ndarray[Any, Any], batch_size: int, seed: int) -> None:
+        self.numbers, self.batch_size, self.seed = np.asarray(numbers), batch_size, seed
+        self.steps_per_epoch = -(-len(self.numbers) // batch_size)
+        self._epoch = -1
+        self._shuffled = self.numbers
+
+    def batch(self, step: int) -> list[int]:
+        """The examples of a step, counted from 0."""
+        epoch, at = divmod(step, self.steps_per_epoch)
+        if epoch != self._epoch:
+            chance = np.random.default_rng(seeding.derive(self.seed, "order", epoch))
+            self._epoch, self._shuffled = epoch, chance.permutation(self.numbers)
+        return [int(n) for n in self._shuffled[at * self.batch_size : (at + 1) * self.batch_size]]

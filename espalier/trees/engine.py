@@ -1,0 +1,153 @@
+"""The engine: one module whose forward answers a forest with log-probabilities. It is what DDP and FSDP2 wrap.
+
+Two layouts, one `token_logps`: `trees`, the flat stream through the registered attention, and `rows`, a padded batch
+through the model's own attention, for models that cannot share (`espalier.trees.probe` decides).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from espalier.models.heads import base_of, body_of, head_of
+from espalier.trees import attention
+from espalier.trees.forest import Forest
+from espalier.trees.logps import Functional, token_logps
+from espalier.trees.tree import Branch, Tree
+
+LayoutName = Literal["trees", "rows"]
+
+
+class Engine(nn.Module):
+    """A causal language model that answers forests.
+
+    Args:
+        model: a transformers model, or a PEFT model around one. Its config is replaced by a copy of its own.
+        layout: trees or rows.
+        autocast: dtype of the body's and head's matrix products; None computes in the weights' own.
+        tile: scored tokens per tile of logits.
+    """
+
+    def __init__(
+        self, model: nn.Module, *, layout: LayoutName = "trees", autocast: torch.dtype | None = None, tile: int | None = None
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.layout: LayoutName = layout
+        self.autocast = autocast
+        self.tile = tile
+        self.own_attention = own_config(base_of(model))
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model's parameters are."""
+        return next(self.model.parameters()).device
+
+    def forward(
+        self,
+        forest: Forest,
+        *,
+        functionals: Mapping[str, Functional] | None = None,
+        states: Literal["last", "before"] | None = None,
+    ) -> dict[str, Tensor]:
+        """Answers per counted token: "logps" [tokens], one entry per functional, and on request "states".
+
+        Args:
+            forest: the examples; may be empty, the answers then are too but take part in the backward pass.
+            functionals: per-token functions of the logits, by name. Each [tokens] or [tokens, k].
+            states: hidden states at each completion's "last" token [completions, H], or at the position "before" each
+                counted token [tokens, H]; then no logits are computed.
+        """
+        asked = forest
+        if not forest.examples:  # ranks without rows still take part in every collective
+            forest = Forest([Tree.of([_Nothing])], device=forest.device)
+        hidden, sources, last = self._hidden(forest)
+        if states == "last":
+            found = {"states": hidden[last]}
+        elif states == "before":
+            found = {"states": hidden[sources][forest.layout.scored]}
+        else:
+            layout = forest.layout
+            unique = token_logps(
+                hidden[sources],
+                head_of(self.model),
+                layout.targets,
+                functionals=functionals,
+                tile=self.tile,
+                compute=self.autocast,
+            )
+            found = {name: values[layout.scored] for name, values in unique.items()}
+        return found if asked is forest else {name: values[:0] + 0 * values.sum() for name, values in found.items()}
+
+    def _hidden(self, forest: Forest) -> tuple[Tensor, Tensor, Tensor]:
+        """Hidden states [N, H], and where in them the scored tokens' sources and the completions' ends stand."""
+        layout = forest.layout
+        if self.layout == "trees":
+            with using(base_of(self.model), attention.NAME), self._casting():
+                stream = {"input_ids": layout.ids[None], "position_ids": layout.positions[None]}
+                out = body_of(self.model)(**stream, use_cache=False, forest=layout)
+            return out.last_hidden_state[0], layout.sources, layout.last
+        ids, mask, sources, last = _rows(forest)
+        with using(base_of(self.model), self.own_attention), self._casting():
+            out = body_of(self.model)(input_ids=ids, attention_mask=mask, use_cache=False)
+        return out.last_hidden_state.flatten(0, 1), sources, last
+
+    def _casting(self) -> contextlib.AbstractContextManager[Any]:
+        if self.autocast is None:
+            return contextlib.nullcontext()
+        return torch.autocast(self.device.type, self.autocast)
+
+
+class _Nothing:
+    """A path of two tokens, the second scored: what an empty forest computes in place of nothing."""
+
+    ids = (0, 0)
+    mask = (False, True)
+
+
+def own_config(model: Any) -> str:
+    """Give a model a config of its own (two models made from one config share it) and return its attention's name."""
+    memo: dict[int, Any] = {}
+    for module in model.modules():
+        config = getattr(module, "config", None)
+        if config is not None and hasattr(config, "_attn_implementation") and id(config) not in memo.values():
+            module.config = copy.deepcopy(config, memo)
+    return str(model.config._attn_implementation)
+
+
+@contextlib.contextmanager
+def using(model: Any, name: str) -> Iterator[None]:
+    """Run a model with another attention function; nested configs follow."""
+    configs = {id(c): c for c in (model.config, model.config.get_text_config())}.values()
+    before = [config._attn_implementation for config in configs]
+    for config in configs:
+        config._attn_implementation_internal = name
+    try:
+        yield
+    finally:
+        for config, was in zip(configs, before, strict=True):
+            config._attn_implementation_internal = was
+
+
+def _rows(forest: Forest) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The forest as a batch padded on the right: ids and mask [B, L], flat places of sources [S] and of ends."""
+    paths: list[Branch] = [path for tree in forest.trees for path in tree.branches]
+    width = max(len(path.ids) for path in paths)
+    ids = torch.zeros(len(paths), width, dtype=torch.long)
+    mask = torch.zeros(len(paths), width, dtype=torch.long)
+    before = []
+    for row, path in enumerate(paths):
+        ids[row, : len(path.ids)] = torch.from_numpy(path.ids)
+        mask[row, : len(path.ids)] = 1
+        before.append(torch.from_numpy(path.counted - 1) + row * width)
+    entries = torch.cat(before).to(forest.device)
+    layout = forest.layout
+    # A token shared by several completions is computed in each of them here; any one will do.
+    sources = entries.new_zeros(layout.targets.shape).scatter_(0, layout.scored, entries)
+    last = torch.tensor([row * width + len(path.ids) - 1 for row, path in enumerate(paths)], device=forest.device)
+    return ids.to(forest.device), mask.to(forest.device), sources, last
