@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -13,7 +14,8 @@ from espalier.trees.logps import Head
 
 def base_of(model: nn.Module) -> Any:
     """The transformers model itself, inside whatever PEFT wrapped around it."""
-    return model.get_base_model() if hasattr(model, "get_base_model") else model
+    wrapped: Any = model
+    return wrapped.get_base_model() if hasattr(wrapped, "get_base_model") else wrapped
 
 
 def body_of(model: nn.Module) -> nn.Module:
@@ -37,26 +39,47 @@ def head_of(model: nn.Module) -> Head:
 
 
 def _scale(config: Any) -> float:
-    """What the model multiplies its logits with: Cohere's logit_scale, Granite's 1 / logits_scaling."""
-    scale = float(getattr(config, "logit_scale", None) or 1.0)
-    return scale / float(getattr(config, "logits_scaling", None) or 1.0)
+    """What the model multiplies its logits with. The same name may say multiply in one model and divide in another."""
+    times = ["logit_scale", "lm_head_multiplier", "output_multiplier"]  # Cohere, Falcon-H1, Muse
+    over = ["logits_scaling", "logits_mup_width_multiplier"]  # Granite and MiniCPM3, Inkling
+    if config.model_type == "hyperclovax":
+        times, over = over, times
+    factors = [float(getattr(config, name, None) or 1.0) for name in times]
+    divisors = [float(getattr(config, name, None) or 1.0) for name in over]
+    return math.prod(factors) / math.prod(divisors)
 
 
 def _effective(layer: Any) -> tuple[Tensor, Tensor | None]:
     """The weight an output layer acts with: of the copy PEFT trains, or with the active LoRA updates added."""
     if hasattr(layer, "modules_to_save"):
-        if layer.disable_adapters or not layer.active_adapters:
-            return _effective(layer.original_module)
-        return _effective(layer.modules_to_save[layer.active_adapters[0]])
-    if not hasattr(layer, "base_layer"):
-        return layer.weight, getattr(layer, "bias", None)
-    weight, bias = _effective(layer.base_layer)
-    if layer.disable_adapters or layer.merged:
+        active = None if layer.disable_adapters or not layer.active_adapters else layer.active_adapters[0]
+        return _effective(layer.modules_to_save.get(active, layer.original_module))
+    if hasattr(layer, "base_layer"):
+        weight, bias = _effective(layer.base_layer)
+        for name in [] if layer.disable_adapters or layer.merged else layer.active_adapters:
+            weight, bias = _updated(layer, name, weight, bias)
         return weight, bias
-    for name in layer.active_adapters:
-        if name in getattr(layer, "lora_A", {}):
-            if getattr(layer, "use_dora", {}).get(name):
-                raise ModelError("DoRA on the output head is not supported; leave the head out of the adapter's targets.")
-            delta = layer.lora_B[name].weight @ layer.lora_A[name].weight
-            weight = weight + (layer.scaling[name] * delta).to(torch.promote_types(weight.dtype, delta.dtype))
-    return weight, bias
+    if hasattr(layer, "token_adapter") or not layer.weight.is_floating_point():
+        raise ModelError(
+            "an output head that is quantized or trains single tokens is not supported; leave it as it is."
+        )
+    return layer.weight, getattr(layer, "bias", None)
+
+
+def _updated(layer: Any, name: str, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """Weight and bias with one LoRA update added; an adapter that does not touch this layer leaves them."""
+    from peft.tuners.lora import Linear
+
+    if not any(name in getattr(layer, part) for part in layer.adapter_layer_names):
+        return weight, bias
+    plain = isinstance(layer, Linear) and name not in layer.lora_variant
+    if not plain or (layer.training and getattr(layer.lora_dropout[name], "p", 0.0)):
+        raise ModelError(
+            f"adapter {name!r} changes the output head in a way that is not supported: only LoRA is, without dropout "
+            "and without a variant such as DoRA. Leave the head out of its targets."
+        )
+    down, up, scale = layer.lora_A[name].weight, layer.lora_B[name], layer.scaling[name]
+    update = scale * (up.weight @ down)
+    if up.bias is not None:
+        bias = scale * up.bias if bias is None else bias + scale * up.bias
+    return weight + update.to(torch.promote_types(weight.dtype, update.dtype)), bias

@@ -24,6 +24,7 @@ class TrainOptions:
     dtype: str = "auto"  # float32, bfloat16 or auto (measured on this machine, recorded in the run)
     device: str = "auto"  # cpu, cuda, mps or auto
     threads: int | None = None  # CPU threads; the physical cores
+    strategy: str = "ddp"  # under torchrun: ddp (each rank holds the model) or fsdp (each holds a share)
     activation_checkpointing: bool = False  # recompute activations in the backward pass: less memory, a quarter more time
     quantize: str | None = None  # nf4: the frozen base weights in 4 bits
     eval_share: float = 0.05  # share of the rows held back for evaluation

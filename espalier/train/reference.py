@@ -15,15 +15,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from espalier.trees.engine import Engine
 from espalier.trees.tree import Tree
 
 
-def weights_key(engine: Engine) -> str:
-    """A hash of everything the engine's log-probabilities depend on, beside the tokens."""
-    digest = hashlib.sha256(f"{engine.layout} {engine.autocast}".encode())
-    model: nn.Module = engine.model
-    digest.update(repr(getattr(model, "active_adapter", None)).encode())
+def weights_key(model: nn.Module, *how: str) -> str:
+    """A hash of everything a model's log-probabilities depend on, beside the tokens: weights, and how it computes."""
+    digest = hashlib.sha256(f"{how} {getattr(model, 'active_adapter', None)}".encode())
     for name, value in sorted(model.state_dict().items()):
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
         digest.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -14,10 +15,18 @@ import numpy as np
 import torch
 
 from espalier import seeding
-from espalier.trees import tree as trees
-from espalier.trees.tree import Field, Tree
+from espalier.contracts import Row
+from espalier.trees.tree import Branch, Field, Tree
 
-PARTS = {"ids": np.int32, "mask": np.bool_, "paths": np.int64, "trees": np.int64, "fields": np.uint8, "spans": np.int64}
+PARTS = {
+    "ids": np.int32,
+    "mask": np.bool_,
+    "paths": np.int64,  # ends in ids
+    "trees": np.int64,  # ends in paths
+    "prompts": np.int64,  # a hash of each example's prompt
+    "text": np.uint8,  # JSON: a tree's fields, and the row it came from
+    "spans": np.int64,  # ends in text
+}
 
 
 class StoreWriter:
@@ -27,27 +36,30 @@ class StoreWriter:
         self.folder, self.partial = folder, folder.with_name(f"{folder.name}.{os.getpid()}.partial")
         self.partial.mkdir(parents=True)
         self.files = {name: (self.partial / name).open("wb") for name in PARTS}
-        self.tokens = self.paths = self.fields = 0
+        self.tokens = self.paths = self.text = self.trees = 0
         for name in ("paths", "trees", "spans"):
             self._write(name, [0])
 
     def _write(self, name: str, values: Any) -> None:
         self.files[name].write(np.asarray(values, PARTS[name]).tobytes())
 
-    def add(self, tree: Tree) -> None:
-        """Append one example."""
+    def add(self, tree: Tree, row: Row | None = None) -> None:
+        """Append one example, and the row it was planted from."""
         for path in tree.branches:
             self._write("ids", path.ids)
             self._write("mask", path.mask)
             self.tokens += len(path.ids)
             self._write("paths", [self.tokens])
         self.paths += len(tree.branches)
+        self.trees += 1
         self._write("trees", [self.paths])
-        text = {name: [np.asarray(f.values).tolist(), f.level, f.index] for name, f in tree.fields.items()}
-        data = json.dumps(text).encode()
-        self.files["fields"].write(data)
-        self.fields += len(data)
-        self._write("spans", [self.fields])
+        self._write("prompts", [prompt_hash(tree)])
+        fields = {name: [np.asarray(f.values).tolist(), f.level, f.index] for name, f in tree.fields.items()}
+        content = [fields] if row is None else [fields, row, row.where]
+        data = json.dumps(content, ensure_ascii=False, default=str).encode("utf-8", "surrogatepass")
+        self.files["text"].write(data)
+        self.text += len(data)
+        self._write("spans", [self.text])
 
     def __enter__(self) -> StoreWriter:
         return self
@@ -75,10 +87,23 @@ class Store:
         first, end = (int(n) for n in self.parts["trees"][number : number + 2])
         paths = []
         for a, b in zip(self.parts["paths"][first:end], self.parts["paths"][first + 1 : end + 1], strict=True):
-            paths.append(trees.Branch(np.array(self.parts["ids"][a:b]), np.array(self.parts["mask"][a:b])))
+            paths.append(Branch(np.array(self.parts["ids"][a:b]), np.array(self.parts["mask"][a:b])))
+        fields = self._text(number)[0].items()
+        return Tree(tuple(paths), {name: Field(torch.tensor(v), level, index) for name, (v, level, index) in fields})
+
+    def row(self, number: int) -> Row:
+        """The row an example was planted from."""
+        _, content, where = self._text(number)
+        return Row(content, where)
+
+    def _text(self, number: int) -> Any:
         a, b = (int(n) for n in self.parts["spans"][number : number + 2])
-        fields = json.loads(self.parts["fields"][a:b].tobytes())
-        return Tree(tuple(paths), {name: Field(torch.tensor(v), level, index) for name, (v, level, index) in fields.items()})
+        return json.loads(self.parts["text"][a:b].tobytes().decode("utf-8", "surrogatepass"))
+
+    @property
+    def prompts(self) -> np.ndarray[Any, Any]:
+        """A hash of each example's prompt: equal where the prompts are. [examples]"""
+        return np.asarray(self.parts["prompts"])
 
     def __iter__(self) -> Iterator[Tree]:
         return (self[i] for i in range(len(self)))
@@ -87,6 +112,14 @@ class Store:
         """Tokens of an example's paths, shared ones counted as often as they stand."""
         first, end = self.parts["trees"][number : number + 2]
         return int(self.parts["paths"][end] - self.parts["paths"][first])
+
+
+def prompt_hash(tree: Tree) -> int:
+    """A hash of what stands before the first counted token; of the whole example where that is a BOS at most."""
+    first = tree.branches[0]
+    begin = int(first.counted[0]) if len(first.counted) else len(first.ids)
+    data = first.ids[:begin].tobytes() if begin > 1 else b"".join(branch.ids.tobytes() for branch in tree.branches)
+    return int.from_bytes(hashlib.sha256(data).digest()[:8], "little", signed=True)
 
 
 def _map(file: Path, kind: Any) -> Any:

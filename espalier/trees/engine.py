@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import functools
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
+from espalier.errors import ModelError
 from espalier.models.heads import base_of, body_of, head_of
 from espalier.trees import attention
 from espalier.trees.forest import Forest
@@ -34,7 +36,12 @@ class Engine(nn.Module):
     """
 
     def __init__(
-        self, model: nn.Module, *, layout: LayoutName = "trees", autocast: torch.dtype | None = None, tile: int | None = None
+        self,
+        model: nn.Module,
+        *,
+        layout: LayoutName = "trees",
+        autocast: torch.dtype | None = None,
+        tile: int | None = None,
     ) -> None:
         super().__init__()
         self.model = model
@@ -42,6 +49,7 @@ class Engine(nn.Module):
         self.autocast = autocast
         self.tile = tile
         self.own_attention = own_config(base_of(model))
+        self.rotary = rotary_limits(base_of(model).config.get_text_config())
 
     @property
     def device(self) -> torch.device:
@@ -86,16 +94,35 @@ class Engine(nn.Module):
 
     def _hidden(self, forest: Forest) -> tuple[Tensor, Tensor, Tensor]:
         """Hidden states [N, H], and where in them the scored tokens' sources and the completions' ends stand."""
-        layout = forest.layout
-        if self.layout == "trees":
-            with using(base_of(self.model), attention.NAME), self._casting():
+        layout, base, body = forest.layout, base_of(self.model), body_of(self.model)
+        if torch.is_grad_enabled() and base.training:
+            recompute_alike(base)
+        stretched = self._stretched(forest)
+        if self.layout == "trees" and not stretched:
+            with using(base, attention.NAME), self._casting():
                 stream = {"input_ids": layout.ids[None], "position_ids": layout.positions[None]}
-                out = body_of(self.model)(**stream, use_cache=False, forest=layout)
+                out = body(**stream, use_cache=False, forest=layout)
             return out.last_hidden_state[0], layout.sources, layout.last
         ids, mask, sources, last = _rows(forest)
-        with using(base_of(self.model), self.own_attention), self._casting():
-            out = body_of(self.model)(input_ids=ids, attention_mask=mask, use_cache=False)
-        return out.last_hidden_state.flatten(0, 1), sources, last
+        with using(base, self.own_attention), self._casting():
+            if stretched:  # the rows' lengths matter to each other: one at a time
+                lone = [row[:n][None] for row, n in zip(ids, mask.sum(1).tolist(), strict=True)]
+                found = [body(input_ids=row, use_cache=False).last_hidden_state[0] for row in lone]
+                hidden = nn.utils.rnn.pad_sequence(found, batch_first=True)
+            else:
+                hidden = body(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
+        return hidden.flatten(0, 1), sources, last
+
+    def _stretched(self, forest: Forest) -> bool:
+        """Whether a path is so long that its rotary frequencies would be taken for the paths beside it, too."""
+        longest = max(tree.longest for tree in forest.trees)
+        limit = self.rotary.get("dynamic", longest)
+        if longest > limit:
+            raise ModelError(
+                f"a row has {longest} tokens: beyond {limit} this model scales positions by the longest row it has seen, "
+                f"so results would depend on the order of the rows. Set max_tokens = {limit}."
+            )
+        return longest > self.rotary.get("longrope", longest)
 
     def _casting(self) -> contextlib.AbstractContextManager[Any]:
         if self.autocast is None:
@@ -112,11 +139,11 @@ class _Nothing:
 
 def own_config(model: Any) -> str:
     """Give a model a config of its own (two models made from one config share it) and return its attention's name."""
-    memo: dict[int, Any] = {}
+    copies: dict[int, Any] = {}
     for module in model.modules():
         config = getattr(module, "config", None)
-        if config is not None and hasattr(config, "_attn_implementation") and id(config) not in memo.values():
-            module.config = copy.deepcopy(config, memo)
+        if hasattr(config, "_attn_implementation"):
+            module.config = copy.deepcopy(config, copies)
     return str(model.config._attn_implementation)
 
 
@@ -132,6 +159,33 @@ def using(model: Any, name: str) -> Iterator[None]:
     finally:
         for config, was in zip(configs, before, strict=True):
             config._attn_implementation_internal = was
+
+
+def recompute_alike(model: Any) -> None:
+    """Make activation checkpointing run layers again with the attention they had, though `using` has ended by then."""
+
+    def contexts() -> tuple[contextlib.AbstractContextManager[None], contextlib.AbstractContextManager[None]]:
+        return contextlib.nullcontext(), using(model, model.config.get_text_config()._attn_implementation)
+
+    for module in model.modules():
+        checkpoint = getattr(module, "_gradient_checkpointing_func", None)
+        if checkpoint is not None:
+            module._gradient_checkpointing_func = functools.partial(checkpoint, context_fn=contexts)
+
+
+def rotary_limits(config: Any) -> dict[str, int]:
+    """By kind of rotary scaling, the length beyond which the frequencies depend on more than the row itself.
+
+    Beyond it `longrope` takes other frequencies for all rows computed together, and `dynamic` for all later rows too.
+    """
+    rope = getattr(config, "rope_parameters", None) or {}
+    limits = {}
+    for part in rope.values() if all(isinstance(value, dict) for value in rope.values()) else [rope]:
+        if part.get("rope_type") == "longrope":
+            limits["longrope"] = part["original_max_position_embeddings"]
+        elif "dynamic" in part.get("rope_type", ""):
+            limits["dynamic"] = config.max_position_embeddings
+    return limits
 
 
 def _rows(forest: Forest) -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -7,35 +7,18 @@ level; index fields address completions whatever the planting. Only the engine l
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from espalier.trees.tree import MIN_SHARED, Field, Level, Node, Tree, grow
+from espalier.trees.cutting import Piece, cut
+from espalier.trees.layout import Layout, lay_out
+from espalier.trees.tree import MIN_SHARED, Branch, Field, Level, Node, Tree, grow
 
 IntArray = NDArray[np.int64]
-
-
-@dataclass
-class Layout:
-    """The flat stream of a forest: N tokens, nodes depth first, S scored tokens each standing once."""
-
-    ids: Tensor  # [N]
-    positions: Tensor  # [N] within the path
-    nodes: list[Node]
-    starts: list[int]  # [nodes] where each node begins in the stream
-    ancestors: list[list[int]]  # [nodes] root first, without the node itself
-    sources: Tensor  # [S] stream position whose next token is scored
-    targets: Tensor  # [S] that token's id
-    scored: Tensor  # [T] for each completion's counted token, its place among the scored
-    last: Tensor  # [completions] stream position of each completion's last token
-    node_of: Tensor  # [N]
-    cached: dict[Any, Any] = field(default_factory=dict)  # what an attention backend works out once per window
 
 
 class Forest:
@@ -56,10 +39,15 @@ class Forest:
         self.fields = dict(fields or {})
 
     @classmethod
-    def plant(cls, trees: Sequence[Tree], *, device: torch.device | str = "cpu", min_shared: int = MIN_SHARED) -> Forest:
+    def plant(
+        cls, trees: Sequence[Tree], *, device: torch.device | str = "cpu", min_shared: int = MIN_SHARED
+    ) -> Forest:
         """A forest of these examples; fields of the same name are joined, and must be on every tree."""
         forest = cls(trees, device=device, min_shared=min_shared)
-        for name in trees[0].fields if trees else ():
+        names = {name for tree in trees for name in tree.fields}
+        for name in sorted(names):
+            if any(name not in tree.fields for tree in trees):
+                raise ValueError(f"field {name!r} is on some examples and not on others")
             parts = [tree.fields[name] for tree in trees]
             values = torch.cat([torch.as_tensor(part.values).reshape(-1) for part in parts])
             forest.put(name, values, level=parts[0].level, index=parts[0].index, local=True)
@@ -80,7 +68,7 @@ class Forest:
     @cached_property
     def _tokens(self) -> IntArray:
         """Counted tokens of each completion. [completions]"""
-        return np.array([len(path.counted) for tree in self.trees for path in tree.branches], np.int64)
+        return np.array([len(path.counted) for path in self.paths], np.int64)
 
     def size(self, level: Level) -> int:
         """How many rows a level has."""
@@ -117,23 +105,31 @@ class Forest:
         self.fields[name] = Field(values, level, index)
 
     def __getitem__(self, name: str) -> Tensor:
-        """The values of a field, on its level; index fields as row numbers of this forest."""
+        """The values of a field, on its level; index fields as row numbers of this forest.
+
+        A forest planted from no examples has every field, empty: a rank without rows runs the same code as the others.
+        """
+        if not self.trees and name not in self.fields:
+            return torch.empty(0, dtype=torch.long, device=self.device)
         found = self.fields[name]
-        return found.values + self._first(found.index)[self.owner(found.level)] if found.index else found.values
+        values: Tensor = found.values
+        return values + self._first(found.index)[self.owner(found.level)] if found.index else values
 
     def __contains__(self, name: str) -> bool:
         return name in self.fields
 
     def _first(self, level: Level) -> Tensor:
         """Number of each example's first row of a level. [examples]"""
-        counts = self._completions if level == "completion" else self._tokens_per_example
+        counts = self._rows_of[level]
         return torch.from_numpy(np.cumsum(counts) - counts).to(self.device)
 
     @cached_property
-    def _tokens_per_example(self) -> IntArray:
+    def _rows_of(self) -> dict[Level, IntArray]:
+        """How many rows of a level each example has. [examples]"""
         ends = np.cumsum(self._completions)
         sums = np.concatenate([[0], np.cumsum(self._tokens)])
-        return np.asarray(sums[ends] - sums[ends - self._completions], np.int64)
+        tokens = np.asarray(sums[ends] - sums[ends - self._completions], np.int64)
+        return {"example": np.ones_like(ends), "completion": self._completions, "token": tokens}
 
     def sum_tokens(self, values: Tensor) -> Tensor:
         """Per completion, the sum of a value over its counted tokens. [tokens] -> [completions]"""
@@ -158,24 +154,22 @@ class Forest:
     def select(self, examples: Sequence[int]) -> Forest:
         """The forest of these examples alone, fields cut accordingly; counts stay those of the whole batch."""
         part = Forest([self.trees[i] for i in examples], device=self.device, min_shared=self.min_shared)
-        keep = torch.as_tensor(list(examples), dtype=torch.long, device=self.device)
-        rows: dict[Level, Tensor] = {"example": keep}
-        for level in ("completion", "token"):
-            counts = torch.from_numpy(self._completions if level == "completion" else self._tokens_per_example)
-            first = self._first(level)
-            spans = [torch.arange(int(first[i]), int(first[i] + counts[i])) for i in examples]
-            rows[level] = torch.cat([*spans, torch.empty(0, dtype=torch.long)]).to(self.device)
-        for name, found in self.fields.items():
-            part.fields[name] = Field(found.values[rows[found.level]], found.level, found.index)
         part.counts = self.counts
+        if self.fields:
+            chosen = np.asarray(examples, np.int64)
+            rows = {level: torch.from_numpy(_spans(n, chosen)).to(self.device) for level, n in self._rows_of.items()}
+            for name, found in self.fields.items():
+                part.fields[name] = Field(found.values[rows[found.level]], found.level, found.index)
         return part
 
     def cost(self, examples: Sequence[int], *, shared: bool = True) -> int:
         """Tokens computed for these examples: of the stream, or with `shared=False` of padded rows."""
-        if shared:
-            return sum(len(self._nodes[node].ids) for node in set().union(*(self._nodes_of[i] for i in examples)))
-        lengths = [len(path.ids) for i in examples for path in self.trees[i].branches]
-        return max(lengths, default=0) * len(lengths)
+        return Piece(self, shared).cost(examples)
+
+    @property
+    def sharing(self) -> float:
+        """Tokens of all completions with their prompts, per token of the stream: what sharing saves."""
+        return sum(len(path.ids) for path in self.paths) / max(1, sum(len(node.ids) for node in self.grown[0]))
 
     def split(self, max_tokens: int | None, *, pieces: int = 0, shared: bool = True) -> list[Forest]:
         """Cut between examples into pieces of at most `max_tokens` tokens, or one example where that alone is larger.
@@ -190,85 +184,31 @@ class Forest:
         return [self] if len(groups) == 1 else [self.select(group) for group in groups]
 
     def pieces(self, max_tokens: int | None, *, shared: bool = True) -> list[list[int]]:
-        """The examples of each piece: those that share a root stay together, the largest go first."""
-        if max_tokens is None or not self.trees:
-            return [list(range(self.examples))]
-
-        def fits(members: list[int]) -> bool:
-            return self.cost(members, shared=shared) <= max_tokens
-
-        bundles: list[list[int]] = []
-        for members in self._by_root() if shared else [[i] for i in range(self.examples)]:
-            bundle: list[int] = []
-            for i in members:  # a group larger than a piece is cut, and repeats its root
-                if bundle and not fits([*bundle, i]):
-                    bundles.append(bundle)
-                    bundle = []
-                bundle.append(i)
-            bundles.append(bundle)
-        found: list[list[int]] = []
-        for bundle in sorted(bundles, key=lambda members: -self.cost(members, shared=shared)):
-            home = next((piece for piece in found if fits(piece + bundle)), None)
-            if home is None:
-                found.append(list(bundle))
-            else:
-                home += bundle
-        return [sorted(piece) for piece in found]
-
-    def _by_root(self) -> list[list[int]]:
-        """Examples whose first completions share a root, in order."""
-        groups: dict[int, list[int]] = {}
-        for i in range(self.examples):
-            groups.setdefault(min(self._nodes_of[i]), []).append(i)
-        return list(groups.values())
+        """The examples of each piece: the largest go first, each to where it adds least and still fits."""
+        return cut(self, max_tokens, shared=shared)
 
     # The stream
 
     @cached_property
-    def _grown(self) -> tuple[list[Node], list[list[int]]]:
-        return grow([path.ids for tree in self.trees for path in tree.branches], self.min_shared)
-
-    @property
-    def _nodes(self) -> list[Node]:
-        return self._grown[0]
+    def paths(self) -> list[Branch]:
+        """The completions of all examples, in order. [completions]"""
+        return [path for tree in self.trees for path in tree.branches]
 
     @cached_property
-    def _nodes_of(self) -> list[set[int]]:
-        """The nodes of each example. [examples]"""
-        chains = iter(self._grown[1])
-        return [{node for _ in tree.branches for node in next(chains)} for tree in self.trees]
+    def grown(self) -> tuple[list[Node], list[list[int]]]:
+        """The nodes, and for each completion the nodes it runs through."""
+        return grow([path.ids for path in self.paths], self.min_shared)
+
+    @cached_property
+    def chains(self) -> list[list[list[int]]]:
+        """For each example, for each of its completions, the nodes it runs through. [examples]"""
+        chains = iter(self.grown[1])
+        return [[next(chains) for _ in tree.branches] for tree in self.trees]
 
     @cached_property
     def layout(self) -> Layout:
         """The flat stream, built when first asked for."""
-        nodes, chains = self._grown
-        starts = np.concatenate([[0], np.cumsum([len(node.ids) for node in nodes])]).astype(np.int64)[: len(nodes)]
-        places = [np.arange(start, start + len(node.ids)) for start, node in zip(starts, nodes, strict=True)]
-        entries, before, last = [], [], []
-        for path, chain in zip((p for tree in self.trees for p in tree.branches), chains, strict=True):
-            stream = np.concatenate([places[n] for n in chain])  # path position -> stream position
-            counted = path.counted
-            entries.append(stream[counted])
-            before.append(stream[counted - 1])
-            last.append(stream[len(path.ids) - 1])
-        entry = np.concatenate([*entries, np.empty(0, np.int64)]).astype(np.int64)
-        unique, which, scored = np.unique(entry, return_index=True, return_inverse=True)
-        ids = np.concatenate([*(node.ids for node in nodes), np.empty(0, np.int32)]).astype(np.int64)
-        starts_in_path = [np.arange(node.start, node.start + len(node.ids)) for node in nodes]
-        tensors: dict[str, Any] = {
-            "ids": ids,
-            "positions": np.concatenate([*starts_in_path, np.empty(0, np.int64)]).astype(np.int64),
-            "sources": np.concatenate([*before, np.empty(0, np.int64)]).astype(np.int64)[which],
-            "targets": ids[unique],
-            "scored": scored.astype(np.int64),
-            "last": np.array(last, np.int64),
-            "node_of": np.repeat(np.arange(len(nodes)), [len(node.ids) for node in nodes]),
-        }
-        ancestors: list[list[int]] = []
-        for node in nodes:
-            ancestors.append([*ancestors[node.parent], node.parent] if node.parent >= 0 else [])
-        moved = {name: torch.from_numpy(values).to(self.device) for name, values in tensors.items()}
-        return Layout(nodes=nodes, starts=[int(s) for s in starts], ancestors=ancestors, **moved)
+        return lay_out(self.paths, *self.grown, self.device)
 
     def to(self, device: torch.device | str) -> Forest:
         """The same forest with fields and stream on a device."""
@@ -277,3 +217,9 @@ class Forest:
         moved.counts = self.counts
         return moved
 
+
+def _spans(counts: IntArray, chosen: IntArray) -> IntArray:
+    """Rows of the chosen examples, of which each has so many rows in a line. [examples] -> [rows]"""
+    lengths = counts[chosen]
+    before = np.cumsum(counts) - counts
+    return np.repeat(before[chosen] - np.cumsum(lengths) + lengths, lengths) + np.arange(lengths.sum())

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -29,7 +31,12 @@ class Branch:
     ids: Ids
     mask: NDArray[np.bool_]
 
-    @property
+    def __post_init__(self) -> None:
+        """Refuse what no model can score."""
+        if not 0 < len(self.ids) == len(self.mask):
+            raise ValueError(f"a path needs tokens, and a mask of their length: {len(self.ids)} and {len(self.mask)}")
+
+    @cached_property
     def counted(self) -> NDArray[np.intp]:
         """Positions of the tokens that count; the first token of all has nothing before it and is never scored."""
         return np.flatnonzero(self.mask[1:]) + 1
@@ -55,6 +62,11 @@ class Tree:
     branches: tuple[Branch, ...]
     fields: Mapping[str, Field] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        """Refuse an example without a completion."""
+        if not self.branches:
+            raise ValueError("an example needs a completion")
+
     @classmethod
     def of(cls, branches: Sequence[Any], **fields: Any) -> Tree:
         """A tree from rendered rows (anything with `ids` and `mask`); plain numbers become fields of the example."""
@@ -79,83 +91,58 @@ class Node:
     ids: Ids
     parent: int  # -1 for a root
     start: int
-    children: list[int] = field(default_factory=list)
 
 
 def common(a: Ids, b: Ids) -> int:
     """Length of the common prefix."""
     n = min(len(a), len(b))
-    differ = np.flatnonzero(a[:n] != b[:n])
-    return int(differ[0]) if len(differ) else n
+    differ = a[:n] != b[:n]
+    first = int(differ.argmax()) if n else 0
+    return first if n and differ[first] else n
 
 
 def grow(paths: Sequence[Ids], min_shared: int = MIN_SHARED) -> tuple[list[Node], list[list[int]]]:
     """Nodes that hold every path with common prefixes merged, and for each path the nodes it runs through.
 
+    Paths are taken in the order of their token ids, so the nodes do not depend on the order they are given in, and what
+    two paths share is what the neighbors between them share.
+
     Args:
-        paths: token ids, each from its root. [L] each
+        paths: token ids, each from its root; none is empty. [L] each
         min_shared: shorter common prefixes are computed twice instead of split off.
 
     Returns:
-        The nodes, parents before children, and per path its chain of nodes; a path may end inside its last node.
+        The nodes, depth first, and per path its chain of nodes; a path may end inside its last node.
     """
+    keys = [path.astype(">i4").tobytes() for path in paths]  # their order is that of the ids
+    order = sorted(range(len(paths)), key=keys.__getitem__, reverse=True)
+    leaves: list[Ids] = []  # the paths that are not the beginning of another: longer ones come first
+    shared: list[int] = []  # what each leaf has in common with the leaf before it
+    leaf_of = [0] * len(paths)
+    for path in order:
+        length = common(leaves[-1], paths[path]) if leaves else 0
+        if not leaves or length < len(paths[path]):
+            leaves.append(paths[path])
+            shared.append(length)
+        leaf_of[path] = len(leaves) - 1
+
     nodes: list[Node] = []
-    roots: list[int] = []
-    ends: list[int] = []
-    for path in paths:
-        parent, position, children = -1, 0, roots
-        while True:
-            shared, best = max(((common(nodes[c].ids, path[position:]), c) for c in children), default=(0, -1))
-            whole = best >= 0 and shared == len(nodes[best].ids)
-            if best >= 0 and position + shared == len(path):
-                parent = best  # the path ends in this node
-                break
-            if whole or shared >= min_shared:
-                if not whole:
-                    _split(nodes, best, shared)
-                parent, position, children = best, position + shared, nodes[best].children
-                continue
-            nodes.append(Node(path[position:], parent, position))
-            children.append(len(nodes) - 1)
-            parent = len(nodes) - 1
-            break
-        ends.append(parent)
-    return _ordered(nodes, roots, ends, [len(path) for path in paths])
+    chains: list[list[int]] = [[] for _ in leaves]
+    groups = [(first, end, 0, -1) for first, end in _together(shared, 0, len(leaves), min_shared)][::-1]
+    while groups:
+        first, end, start, parent = groups.pop()
+        stop = min(shared[first + 1 : end], default=len(leaves[first]))
+        nodes.append(Node(leaves[first][start:stop], parent, start))
+        for leaf in range(first, end):
+            chains[leaf].append(len(nodes) - 1)
+        if end - first > 1:
+            below = _together(shared, first, end, stop + min_shared)
+            groups += [(a, b, stop, len(nodes) - 1) for a, b in below][::-1]
+    ends = [len(path) for path in paths]
+    return nodes, [[n for n in chains[leaf] if nodes[n].start < e] for leaf, e in zip(leaf_of, ends, strict=True)]
 
 
-def _split(nodes: list[Node], at: int, length: int) -> None:
-    """Cut node `at` after `length` tokens; it keeps its number and the first part, a new node takes the rest."""
-    node = nodes[at]
-    rest = Node(node.ids[length:], at, node.start + length, node.children)
-    nodes.append(rest)
-    for child in rest.children:
-        nodes[child].parent = len(nodes) - 1
-    nodes[at] = Node(node.ids[:length], node.parent, node.start, [len(nodes) - 1])
-
-
-def _ordered(nodes: list[Node], roots: list[int], ends: list[int], lengths: list[int]) -> tuple[list[Node], list[list[int]]]:
-    """Number the nodes depth first, and find each path's chain; a split may have moved a path's end to a later node."""
-    order: list[int] = []
-    stack = roots[::-1]
-    while stack:
-        order.append(stack.pop())
-        stack += nodes[order[-1]].children[::-1]
-    number = {old: new for new, old in enumerate(order)}
-    ordered = [nodes[old] for old in order]
-    for node in ordered:
-        node.parent = number.get(node.parent, -1)
-        node.children = [number[c] for c in node.children]
-    chains = []
-    for end, length in zip(ends, lengths, strict=True):
-        chains.append(_chain(ordered, number[end], length))
-    return ordered, chains
-
-
-def _chain(nodes: list[Node], end: int, length: int) -> list[int]:
-    """Nodes from the root to the one in which a path of this length ends, which is `end` or, after a split, below it."""
-    while nodes[end].start + len(nodes[end].ids) < length:
-        end = nodes[end].children[0]  # the rest of a split node is always its first child
-    chain = [end]
-    while nodes[chain[-1]].parent >= 0:
-        chain.append(nodes[chain[-1]].parent)
-    return chain[::-1]
+def _together(shared: Sequence[int], first: int, end: int, least: int) -> list[tuple[int, int]]:
+    """Cut leaves [first, end) where neighbors share fewer than `least` tokens."""
+    cuts = [first, *(leaf for leaf in range(first + 1, end) if shared[leaf] < least), end]
+    return [(a, b) for a, b in pairwise(cuts) if a < b]

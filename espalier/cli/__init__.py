@@ -1,0 +1,63 @@
+"""The command line: `espalier VERB`. What a user can cause is one line on stderr and exit code 2."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Sequence
+
+from espalier.errors import EspalierError
+
+STOPPED = 130  # what a shell says of a program ended by Ctrl-C
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        arguments: the words behind `espalier`; those of this process by default.
+
+    Returns:
+        The exit code: 0, 2 for an error of the user's, 130 when stopped by Ctrl-C. A traceback is a bug of ours.
+    """
+    from espalier.cli.app import app
+
+    try:
+        code = app(args=arguments, prog_name="espalier", standalone_mode=False)
+        sys.stdout.flush()
+    except EspalierError as error:
+        return _failed(str(error))
+    except KeyboardInterrupt:
+        code = STOPPED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains at its end
+        return 1
+    except Exception as error:
+        sentence = _sentence(error)
+        if sentence is None:
+            raise
+        return _failed(sentence)
+    if code == STOPPED:
+        print("stopped", file=sys.stderr)
+    return code if isinstance(code, int) else 0
+
+
+def _failed(sentence: str) -> int:
+    print(f"error: {sentence}", file=sys.stderr)
+    return 2
+
+
+def _sentence(error: Exception) -> str | None:
+    """What to say of an error that is the user's or the machine's though it is not one of ours; None if it is a bug."""
+    if hasattr(error, "format_message"):  # typer's usage errors, which have no common public class
+        hint = " See `espalier --help`." if "command" in error.format_message() else ""
+        return " ".join(f"{error.format_message()}{hint}".split())
+    if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "No space left on device" in str(error):
+        name = getattr(error, "filename", None)
+        return (
+            f"the disk is full{f' ({name})' if name else ''}. Free some space, then repeat the command with --resume."
+        )
+    if isinstance(error, PermissionError) and error.filename:
+        return f"{error.filename}: not allowed. Choose a place that you may write to."
+    return None

@@ -1,0 +1,198 @@
+"""The verbs and what each says about itself; what is heavy is imported inside them."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from espalier import __version__, console
+from espalier.cli import methods as catalogue
+from espalier.cli.arguments import Words, guessed_objective, recipe_of, take_apart
+from espalier.train.options import TrainOptions
+
+app = typer.Typer(
+    help="Tune, align, measure and talk to open language models.",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+OPEN = {"ignore_unknown_options": True, "allow_extra_args": True}  # options of a recipe are taken as they come
+USAGE = "[METHOD | RECIPE.toml] [OPTIONS] [NAME=VALUE]..."
+EPILOG = (
+    "Every option of a recipe works here, as --name value or name=value: those of the objective and the adapter "
+    "(`espalier show dpo` lists them) and those of training (`espalier show train` explains them): "
+    f"{', '.join(option.name for option in dataclasses.fields(TrainOptions))}."
+)
+
+Model = Annotated[str | None, typer.Option(metavar="MODEL", help="A model folder or a Hugging Face id.")]
+Data = Annotated[str | None, typer.Option(metavar="ROWS", help="A file or folder of rows, or a dataset's id.")]
+Columns = Annotated[
+    str | None, typer.Option(metavar="FIELD=COLUMN,...", help="Which column of the rows is which field.")
+]
+Limit = Annotated[int | None, typer.Option(min=1, help="Read only so many rows.")]
+Against = Annotated[str | None, typer.Option(metavar="TARGET", help="Compare with this: `base`, or another target.")]
+Target = Annotated[
+    str, typer.Argument(metavar="TARGET", help="A run, an adapter, a model folder or a Hugging Face id.")
+]
+Folder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")]
+
+
+@app.callback(invoke_without_command=True)
+def top(
+    ctx: typer.Context, version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False
+) -> None:
+    """Tune, align, measure and talk to open language models."""
+    if version:
+        print(__version__)
+    elif ctx.invoked_subcommand is None:
+        print(ctx.get_help())
+
+
+@app.command(context_settings=OPEN, options_metavar=USAGE, epilog=EPILOG)
+def check(
+    ctx: typer.Context,
+    model: Model = None,
+    data: Data = None,
+    columns: Columns = None,
+    limit: Limit = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the audit as JSON.")] = False,
+) -> None:
+    """Look at the rows before training: what is read, dropped and trained. Takes seconds and loads no weights."""
+    words = take_apart(ctx.args)
+    given = _given(model=model, data=data, columns=columns, limit=limit, out="-")  # nothing is written
+    if words.what is None and data is not None and not any(o.startswith("objective") for o in words.overrides):
+        words = Words(guessed_objective(data, given.get("data.columns")), words.overrides)
+    recipe = recipe_of(words, given)
+    from espalier.tuning import check as audited
+
+    audit = audited(recipe)
+    if as_json:
+        print(json.dumps(dataclasses.asdict(audit), ensure_ascii=False, indent=1))
+    else:
+        console.print_audit(console.make(), audit)
+    audit.refuse(accept_dropped=recipe.train_options.accept_dropped)
+
+
+@app.command(context_settings=OPEN, options_metavar=USAGE, epilog=EPILOG)
+def train(
+    ctx: typer.Context,
+    model: Model = None,
+    data: Data = None,
+    out: Annotated[str | None, typer.Option(metavar="RUN", help="The folder of the run, made new.")] = None,
+    start: Annotated[
+        str | None,
+        typer.Option("--from", metavar="RUN", help="Start at this run's result, which is also the reference."),
+    ] = None,
+    eval_data: Annotated[
+        str | None, typer.Option(metavar="ROWS", help="Rows to evaluate on, instead of a part of the others.")
+    ] = None,
+    adapter: Annotated[
+        str | None, typer.Option(metavar="lora|full", help="What is trained: an adapter, or every weight.")
+    ] = None,
+    columns: Columns = None,
+    learning_rate: Annotated[float | None, typer.Option(help="From the objective's preset.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Examples per optimizer step. From the preset.")] = None,
+    epochs: Annotated[float | None, typer.Option(help="Passes over the rows. From the preset.")] = None,
+    max_steps: Annotated[int | None, typer.Option(help="Stop after so many optimizer steps.")] = None,
+    limit: Limit = None,
+    accept_dropped: Annotated[
+        bool, typer.Option("--accept-dropped", help="Go on though many rows are dropped.")
+    ] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
+) -> None:
+    """Train a model and measure what it gained; METHOD is sft, dpo, ... (`espalier methods objectives`)."""
+    given = _given(
+        model=model, data=data, out=out, eval_data=eval_data, adapter=adapter, columns=columns,
+        learning_rate=learning_rate, batch_size=batch_size, epochs=epochs, max_steps=max_steps, limit=limit,
+        accept_dropped=accept_dropped or None, **{"from": start},
+    )  # fmt: skip
+    recipe = recipe_of(take_apart(ctx.args), given, resume=resume)
+    from espalier.cli.training import train as watched
+
+    if not watched(recipe, resume=resume):
+        raise KeyboardInterrupt
+
+
+@app.command()
+def evaluate(
+    target: Target,
+    data: Annotated[str, typer.Option(metavar="ROWS", help="Rows that the model has not seen.")],
+    against: Against = None,
+    columns: Columns = None,
+    limit: Limit = None,
+    max_tokens: Annotated[int, typer.Option(min=1, help="Longest answer that is generated.")] = 256,
+    seed: Annotated[int, typer.Option(help="Seed of the intervals.")] = 0,
+    out: Annotated[Path | None, typer.Option(metavar="FILE.json", help="Write everything here too.")] = None,
+) -> None:
+    """Measure a model on rows, each number with a 95 % interval; with --against, what differs and how sure that is."""
+    from espalier.cli.evaluating import evaluate as measured
+
+    measured(target, data, against, columns, limit=limit, max_tokens=max_tokens, seed=seed, out=out)
+
+
+@app.command()
+def chat(
+    target: Target,
+    against: Against = None,
+    system: Annotated[str | None, typer.Option(help="A system message.")] = None,
+    temperature: Annotated[float, typer.Option(min=0.0, help="0 always takes the likeliest token.")] = 0.7,
+    max_tokens: Annotated[int, typer.Option(min=1, help="Longest answer.")] = 512,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same answers.")] = 0,
+) -> None:
+    """Talk to a model, or to two at once, as it was trained to be talked to. /reset forgets, /quit leaves."""
+    from espalier.cli.chat import talk
+
+    talk(target, against, system=system, temperature=temperature, max_tokens=max_tokens, seed=seed)
+
+
+@app.command()
+def report(run: Folder) -> None:
+    """Write a run's report.html again; print where it is and what it says in one sentence."""
+    from espalier.evaluation.report import write
+    from espalier.evaluation.wording import verdict
+    from espalier.run import Run
+
+    opened = Run.open(run)
+    print(write(opened))
+    print(verdict(opened.read("evaluation.json", {}).get("differences", [])))
+
+
+@app.command()
+def methods(
+    family: Annotated[
+        str | None, typer.Argument(metavar="[FAMILY]", help="Only this family.", autocompletion=catalogue.families)
+    ] = None,
+) -> None:
+    """List the methods: address, what it does, paper."""
+    catalogue.print_methods(console.make(), family)
+
+
+@app.command()
+def show(
+    method: Annotated[
+        str, typer.Argument(metavar="METHOD", help="A method, or `train`.", autocompletion=catalogue.names)
+    ],
+) -> None:
+    """Explain a method: what it does, its options with defaults, its presets, its paper."""
+    catalogue.print_method(console.make(), method)
+
+
+@app.command()
+def doctor() -> None:
+    """Say what is installed and what is missing, what the machine has and how fast it is."""
+    from espalier.doctor import examine
+
+    examine(console.make())
+
+
+def _given(*, columns: str | None = None, **options: Any) -> dict[str, Any]:
+    """Options by their names in a recipe."""
+    if columns is not None:
+        from espalier.rows import parse_columns
+
+        options["data.columns"] = parse_columns(columns)
+    return options

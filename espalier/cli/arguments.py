@@ -1,0 +1,116 @@
+"""What stands on the command line behind `train` and `check`, made into a recipe.
+
+Options that typer does not know are options of the recipe, written either way: --learning-rate 1e-4,
+learning_rate=1e-4, objective.beta=0.2. A word by itself is the objective or a recipe file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from espalier.catalogue import addresses, cards
+from espalier.errors import RecipeError, RunError
+from espalier.recipe import Recipe, load_recipe, read_toml
+from espalier.train.options import TrainOptions
+
+RECIPE = "recipe.toml"
+SOURCES = {"preference": "dpo"}  # kind of rows -> the objective `check` takes when it is told none; else sft
+
+
+@dataclass(frozen=True)
+class Words:
+    """The command line taken apart: the word by itself, and the recipe's options as "name=value"."""
+
+    what: str | None
+    overrides: tuple[str, ...]
+
+
+def take_apart(arguments: Sequence[str]) -> Words:
+    """Words that are no option typer knows."""
+    what: list[str] = []
+    overrides: list[str] = []
+    rest = list(arguments)
+    while rest:
+        word = rest.pop(0)
+        if word.startswith("-"):
+            name, equals, value = word.partition("=")
+            name = name.lstrip("-").replace("-", "_")
+            if not equals:
+                takes = bool(rest) and not rest[0].startswith("--") and not _is_switch(name, rest[0])
+                value = rest.pop(0) if takes else "true"
+            overrides.append(f"{name}={value}")
+        elif "=" in word:
+            overrides.append(word)
+        else:
+            what.append(word)
+    if len(what) > 1:
+        raise RecipeError(
+            f"{what[0]!r} and {what[1]!r}: give one objective or recipe file; options are --name value or name=value."
+        )
+    return Words(what[0] if what else None, tuple(overrides))
+
+
+def _is_switch(name: str, following: str) -> bool:
+    """Whether an option is true by being there, and the word that follows it is not its value."""
+    last = name.rpartition(".")[2]
+    kinds = {field.type for field in fields(TrainOptions) if field.name == last}
+    kinds |= {option.type for card in cards() for option in card.options if option.name == last}
+    return kinds == {"bool"} and following not in ("true", "false")
+
+
+def recipe_of(words: Words, given: Mapping[str, Any], *, resume: bool = False) -> Recipe:
+    """The recipe that a command line asks for.
+
+    Args:
+        words: what typer left over.
+        given: the options typer knows, by their names in a recipe; None and False are not given.
+        resume: go on with a run, whose folder is the word by itself or the option `out`.
+    """
+    given = {name: value for name, value in given.items() if value is not None and value is not False}
+    path, what = None, words.what
+    if what is not None and resume and "out" not in given:
+        given["out"], what = what, None
+    if resume and "out" in given and what is None:
+        path = _recipe_in(Path(given["out"]))
+    elif what is not None and (what.endswith(".toml") or Path(what).is_file()):
+        path = Path(what)
+    elif what is not None:
+        if (Path(what) / RECIPE).is_file() and what not in _objectives():
+            raise RunError(
+                f"{what} is the folder of a run: add --resume to go on with it, or --from {what} to start there."
+            )
+        given["objective"] = what
+    if "model" not in given and (model := _model_of_run(given.get("from"), path)):
+        given["model"] = model
+    ordered = sorted(given.items(), key=lambda item: "." in item[0])  # data before data.columns
+    return load_recipe(path, words.overrides, **dict(ordered))
+
+
+def guessed_objective(data: str, columns: Mapping[str, str] | None) -> str:
+    """The objective whose rows these are, for a check that names none."""
+    from espalier.rows import read
+
+    return SOURCES.get(read(data, columns=columns).kind, "sft")
+
+
+def _objectives() -> set[str]:
+    return {name for address in addresses("objectives") for name in (address, address.partition("/")[2])}
+
+
+def _recipe_in(folder: Path) -> Path:
+    if not (folder / RECIPE).is_file():
+        raise RunError(f"{folder}: no run to go on with, for it holds no {RECIPE}. Start it without --resume.")
+    return folder / RECIPE
+
+
+def _model_of_run(start: Any, path: Path | None) -> Any:
+    """The model of the run that this one starts from, where neither the command line nor the recipe names a model."""
+    written = read_toml(path) if path else {}
+    start = start or written.get("from")
+    folder = Path(str(start))
+    if start is None or "model" in written or not (folder / RECIPE).is_file():
+        return None
+    return read_toml(folder / RECIPE).get("model")

@@ -1,0 +1,114 @@
+"""Talking to a model, or to two side by side, with the renderer of their training."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from rich.console import Console
+from rich.text import Text
+
+from espalier.console import visible
+from espalier.contracts import Prompt
+
+Stream = Callable[[Prompt], Iterator[str]]  # a prompt in, pieces of the answer out
+HELP = "/reset forgets the conversation, /quit leaves, Ctrl-C stops an answer; a line that ends in \\ goes on."
+
+
+@dataclass
+class Side:
+    """One model of a chat, with the conversation it remembers."""
+
+    name: str
+    stream: Stream
+    messages: list[dict[str, str]] = field(default_factory=list)
+
+
+class Chat:
+    """A conversation with one or more models, each of which remembers its own answers.
+
+    Args:
+        sides: the models.
+        out: where answers are printed.
+        system: a system message.
+        text: the models were tuned on plain prompts: each line is one, and nothing is remembered.
+    """
+
+    def __init__(self, sides: list[Side], out: Console, *, system: str | None = None, text: bool = False) -> None:
+        self.sides, self.out, self.system, self.text = sides, out, system, text
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the conversation."""
+        for side in self.sides:
+            side.messages = [{"role": "system", "content": self.system}] if self.system else []
+
+    def run(self, lines: Iterator[str]) -> None:
+        """Answer each line until there are no more, or one says /quit."""
+        for line in lines:
+            said = line.strip()
+            if said in ("/quit", "/exit"):
+                return
+            if said == "/reset":
+                self.reset()
+                self.out.print(Text("forgotten", style="dim"))
+            elif said.startswith("/") and " " not in said:
+                self.out.print(Text(HELP, style="dim"))
+            elif said:
+                self.answer(said)
+
+    def answer(self, said: str) -> None:
+        """Print the answer of each side as it comes."""
+        for side in self.sides:
+            if len(self.sides) > 1:
+                self.out.print(Text(f"{side.name}:", style="bold cyan"))
+            prompt: Prompt = said if self.text else [*side.messages, {"role": "user", "content": said}]
+            answer = self._streamed(side.stream(prompt))
+            if answer and not self.text:
+                side.messages += [{"role": "user", "content": said}, {"role": "assistant", "content": answer}]
+
+    def _streamed(self, pieces: Iterator[str]) -> str:
+        """The answer, printed while it comes; Ctrl-C ends the answer, not the chat."""
+        said, end = "", "\n"
+        try:
+            for piece in pieces:
+                said += piece
+                self.out.file.write(visible(piece))
+                self.out.file.flush()
+        except KeyboardInterrupt:
+            end = " (stopped)\n"
+        self.out.file.write(end)
+        return said.strip()
+
+
+def typed(prompt: str = "> ") -> Iterator[str]:
+    """Lines from the keyboard, with editing and history, or from a pipe."""
+    if not sys.stdin.isatty():
+        yield from _joined(line.rstrip("\n") for line in sys.stdin)
+        return
+    import readline  # noqa: F401  # gives input() its editing
+
+    yield from _joined(_keyboard(prompt))
+
+
+def _keyboard(prompt: str) -> Iterator[str]:
+    while True:
+        try:
+            yield input(prompt)
+        except (EOFError, KeyboardInterrupt):
+            print()
+            return
+
+
+def _joined(lines: Iterator[str]) -> Iterator[str]:
+    """Lines, those that end in a backslash together with the next."""
+    held = ""
+    for line in lines:
+        if line.endswith("\\"):
+            held += line[:-1] + "\n"
+        else:
+            yield held + line
+            held = ""
+    if held:
+        yield held.removesuffix("\n")

@@ -1,0 +1,112 @@
+"""`methods` and `show`: what the catalogue holds, read from the files without importing a method."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from espalier import cards, console
+from espalier.catalogue import FAMILIES, addresses, card, load, resolve
+from espalier.catalogue import cards as all_cards
+from espalier.errors import RecipeError, unknown
+
+
+def families() -> list[str]:
+    """The families that have methods."""
+    there = {address.partition("/")[0] for address in addresses()}
+    return [family for family in FAMILIES if family in there]
+
+
+def names() -> list[str]:
+    """What `show` knows: every method by its short name, and the options of training."""
+    return ["train", *(address.partition("/")[2] for address in addresses())]
+
+
+def print_methods(out: Console, family: str | None) -> None:
+    """Every method (of one family): address, paper, what it does."""
+    if family is not None and family not in families():
+        raise RecipeError(unknown("family", family, families()))
+    found = all_cards(family)
+    if not out.is_terminal:
+        widths = [max((len(getattr(c, part)) for c in found), default=0) for part in ("address", "paper")]
+        for c in found:
+            print(f"{c.address:<{widths[0]}}  {c.paper:<{widths[1]}}  {c.title}")
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column("method", style="cyan", no_wrap=True)
+    table.add_column("what it does")
+    table.add_column("paper", style="dim", no_wrap=True)
+    for c in found:
+        table.add_row(c.address, c.title, c.paper)
+    out.print(table)
+
+
+def print_method(out: Console, name: str) -> None:
+    """One method: what it says of itself, its options and presets, its paper; or the options of training."""
+    if name == "train":
+        _print_training(out)
+        return
+    found = card(name)
+    node = _class_of(found, resolve(name))
+    console.facts(out, [("method", found.address), *([("paper", _paper(found.paper))] if found.paper else [])])
+    out.print()
+    out.print(inspect.cleandoc(ast.get_docstring(node) or ""), soft_wrap=True)
+    _print_options(out, "options", list(found.options))
+    for preset, values in _presets(node).items():
+        settings = ", ".join(f"{option} = {value}" for option, value in values.items())
+        console.facts(out, [(f"preset {preset}", settings)])
+
+
+def _print_training(out: Console) -> None:
+    file = cards.PACKAGE / "train" / "options.py"
+    source = file.read_text(encoding="utf-8")
+    tree = ast.parse(source)
+    node = next(node for node in tree.body if isinstance(node, ast.ClassDef))
+    out.print(ast.get_docstring(node) or "")
+    _print_options(out, "options of [train]", list(cards._options(node, tree, source).values()))
+
+
+def _print_options(out: Console, title: str, options: list[cards.Option]) -> None:
+    if not options:
+        return
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="cyan", no_wrap=True)
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column()
+    for option in options:
+        default = "required" if option.default is None else option.default
+        table.add_row(f"  {option.name}", option.type, default, option.comment)
+    out.print()
+    out.print(Text(title, style="bold"))
+    out.print(table)
+    out.print()
+
+
+def _class_of(found: cards.Card, address: str) -> ast.ClassDef:
+    """The class of a method as it stands in its file."""
+    if "." in address or ":" in address:
+        cls = load(address)
+        file, name = Path(inspect.getfile(cls)), cls.__name__
+    else:
+        file, name = cards.PACKAGE / f"{address}.py", ""
+    classes = [n for n in ast.parse(file.read_text(encoding="utf-8")).body if isinstance(n, ast.ClassDef)]
+    return next(n for n in classes if n.name == name or (not name and cards._paper(n) is not None))
+
+
+def _presets(node: ast.ClassDef) -> dict[str, dict[str, Any]]:
+    for field in node.body:
+        if isinstance(field, ast.AnnAssign) and getattr(field.target, "id", "") == "presets" and field.value:
+            found: dict[str, dict[str, Any]] = ast.literal_eval(field.value)
+            return found
+    return {}
+
+
+def _paper(paper: str) -> str:
+    return f"https://arxiv.org/abs/{paper.removeprefix('arXiv:')}" if paper.startswith("arXiv:") else paper

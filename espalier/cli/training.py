@@ -1,0 +1,53 @@
+"""`espalier train`: a run as its user watches it, from the audit to what to type next."""
+
+from __future__ import annotations
+
+import sys
+
+from rich.console import Console
+
+from espalier import console
+from espalier.cli.progress import Progress
+from espalier.cli.stopping import stops_in_order
+from espalier.evaluation.wording import duration, verdict
+from espalier.recipe import Recipe
+from espalier.run import Run, resume_command
+
+
+def train(recipe: Recipe, *, resume: bool) -> bool:
+    """Train and show it; whether the run came to its end."""
+    from espalier.tuning import train as run_recipe
+
+    out = console.make()
+    with Progress(out) as progress, stops_in_order(lambda: progress.training) as asked:
+        try:
+            run = run_recipe(recipe, resume=resume, listen=progress, stop=asked)
+        except KeyboardInterrupt:
+            if progress.saved:
+                print(f"\ngo on with: {resume_command(Run.open(recipe.out))}", file=sys.stderr)
+            raise
+    if progress.step:  # else another rank tells
+        summarize(out, run, progress.step)
+    return run.state == "finished"
+
+
+def summarize(out: Console, run: Run, step: int) -> None:
+    """What came out of a run, where it is, and what to type next."""
+    folder, report = run.folder, run.folder / "report.html"
+    facts: list[console.Fact] = []
+    if run.state == "finished":
+        facts += [
+            ("outcome", verdict(run.read("evaluation.json", {}).get("differences", []))),
+            ("result", str(run.result)),
+            ("report", str(report)),
+            ("talk", console.command("chat", folder, "--against", "base")),
+            ("measure", console.command("evaluate", folder, "--against", "base", "--data", "NEW_ROWS.jsonl")),
+        ]
+    else:
+        facts += [
+            ("stopped", f"after step {step:,}, which is saved"),
+            ("report", str(report)),
+            ("go on", resume_command(run)),
+        ]
+    out.print()
+    console.facts(out, [*facts, ("took", duration(run.info().get("seconds", 0.0)))])

@@ -1,0 +1,216 @@
+"""report.html: one file that says what a run gained, what it lost and how sure that is; then shows it.
+
+It is written from the files of the run's folder, and says what is missing where a run was stopped or not evaluated.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from espalier.evaluation.curves import curves
+from espalier.evaluation.page import facts, folded, page, table, tag, text
+from espalier.evaluation.wording import duration, listed, number, share, signed, verdict
+from espalier.run import Run, write_text
+
+SHOWN = 5  # samples chosen by seed, and samples that got worse
+LAYOUTS = {"trees": "packed", "rows": "padded"}  # as users know them
+Table = Mapping[str, Any]
+
+
+def write_report(folder: str | Path) -> Path:
+    """Write report.html into a run's folder.
+
+    Raises:
+        RunError: there is no run.
+    """
+    run = Run.open(folder)
+    file = run.folder / "report.html"
+    write_text(file, html(run))
+    return file
+
+
+def html(run: Run) -> str:
+    """The page."""
+    info, recipe = run.info(), _recipe(run)
+    differences = run.read("evaluation.json", {}).get("differences", [])
+    samples = _lines(run.folder / "samples.jsonl")
+    seed = int(recipe.get("train", {}).get("seed", 0))
+    return page(
+        f"{run.folder.resolve().name}: {verdict(differences)}",
+        tag("h1", text(_about(run, info, recipe))),
+        text(verdict(differences), "p", "verdict"),
+        text(_when(info), "p", "soft"),
+        _unfinished(run, info),
+        _changes(differences),
+        _samples("Before and after: some of the held-back rows", chosen(samples, seed)),
+        _samples("Where it got worse", worse(samples)),
+        tag("h2", "Details"),
+        _curves(run),
+        _audit(run.read("audit.json", {})),
+        _made(run, info),
+    )
+
+
+def chosen(samples: Sequence[Table], seed: int) -> list[Table]:
+    """Some samples, by chance that the run's seed decides, in the order of the file."""
+    numbers = sorted(random.Random(seed).sample(range(len(samples)), min(SHOWN, len(samples))))
+    return [samples[number] for number in numbers]
+
+
+def worse(samples: Sequence[Table]) -> list[Table]:
+    """The samples whose score fell most."""
+    falls = [(tuned - base, at) for at, (base, tuned) in enumerate(map(scores, samples)) if None not in (base, tuned)]
+    return [samples[at] for fall, at in sorted(falls)[:SHOWN] if fall < 0]
+
+
+def scores(sample: Table) -> tuple[Any, Any]:
+    """A sample's score before and after, or its margin where it is a pair."""
+    kind = "score" if "score_tuned" in sample else "margin"
+    return sample.get(f"{kind}_base"), sample.get(f"{kind}_tuned")
+
+
+def _about(run: Run, info: Table, recipe: Table) -> str:
+    def short(section: str) -> str:
+        return str(recipe.get(section, {}).get("method", "")).rpartition("/")[2]
+
+    adapter = f"{short('adapter')} adapter" if recipe.get("adapter") else "every weight"
+    parts = [run.folder.resolve().name, short("objective"), adapter, str(recipe.get("model", ""))]
+    return " \u00b7 ".join(filter(None, parts))
+
+
+def _when(info: Table) -> str:
+    parts = [f"started {info['started']}" if "started" in info else "", str(info.get("state", ""))]
+    parts.append(f"took {duration(info['seconds'])}" if info.get("seconds") else "")
+    return ", ".join(filter(None, parts))
+
+
+def _unfinished(run: Run, info: Table) -> str:
+    if info.get("state") == "finished":
+        return ""
+    done = max((event["step"] for event in run.metrics() if event.get("kind") == "step"), default=0)
+    of = f" of {info['steps']:,}" if "steps" in info else ""
+    return text(f"This run is not finished: it stands at step {done:,}{of}.", "p", "note")
+
+
+def _changes(differences: Sequence[Table]) -> str:
+    if not differences:
+        return ""
+    head = [("", ""), ("before", "number"), ("after", "number"), ("change", "number"), ("95 % interval", "number")]
+    rows = []
+    for d in differences:
+        before, after, n = number(d["before"]), number(d["after"]), f"{d['n']:,}"
+        between = f"{signed(d['low'])} to {signed(d['high'])}"
+        drawn = tag("span", span(d["low"], d["difference"], d["high"]), _css(d))
+        word = text(d["word"], css=_css(d))
+        rows.append((text(d["name"]), before, after, signed(d["difference"]), between, drawn, n, word))
+    return tag("h2", "What changed") + table([*head, ("", ""), ("rows", "number"), ("", "")], rows)
+
+
+def _css(difference: Table) -> str:
+    return str(difference["word"]) if difference["word"] in ("gained", "lost") else "soft"
+
+
+def span(low: float, middle: float, high: float) -> str:
+    """An interval as a bar about its middle, with zero dashed."""
+    reach = max(abs(low), abs(high), abs(middle)) * 1.1 or 1.0
+    left, at, right = (f"{72 + 70 * value / reach:.1f}" for value in (low, middle, high))
+    return (
+        '<svg class="span" viewBox="0 0 144 14" aria-hidden="true"><line class="zero" x1="72" x2="72" y1="0" y2="14"/>'
+        f'<line x1="{left}" x2="{right}" y1="7" y2="7"/><circle cx="{at}" cy="7" r="3.5"/></svg>'
+    )
+
+
+def _samples(title: str, samples: Sequence[Table]) -> str:
+    return tag("h2", title) + "".join(map(_sample, samples)) if samples else ""
+
+
+def _sample(sample: Table) -> str:
+    base, tuned = scores(sample)
+    names = {
+        "reference": "reference answer",
+        "chosen": "chosen",
+        "rejected": "rejected",
+        "base": "before",
+        "tuned": "after",
+    }
+    after = {"base": base, "tuned": tuned}
+    sides = [
+        tag("div", text(_scored(label, after.get(key)), "div", "label") + text(_said(sample[key]), "div", "said"))
+        for key, label in names.items()
+        if sample.get(key) is not None
+    ]
+    where = str(sample.get("where", ""))
+    if "base" not in sample and None not in (base, tuned):
+        where += f"; margin of the chosen answer {number(base)} before, {number(tuned)} after"
+    asked = text(where, "div", "label") + text(_said(sample.get("prompt", "")), "div", "said")
+    return tag("div", tag("div", asked, "asked") + tag("div", "".join(sides), "sides"), "sample")
+
+
+def _scored(label: str, score: float | None) -> str:
+    return label if score is None else f"{label} (score {number(score)})"
+
+
+def _said(content: Any) -> str:
+    """A prompt or an answer, which may be messages."""
+    if isinstance(content, list):
+        return "\n\n".join(f"{message.get('role', '')}: {_said(message.get('content', ''))}" for message in content)
+    return content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
+
+
+def _curves(run: Run) -> str:
+    figures = [tag("figure", text(title, "figcaption") + svg) for title, svg in curves(run.metrics())]
+    return folded("Curves", tag("div", "".join(figures), "charts")) if figures else ""
+
+
+def _audit(audit: Table) -> str:
+    if not audit:
+        return ""
+    pairs: list[tuple[str, object]] = [("data", sentence) for sentence in audit.get("detected", [])]
+    pairs.append(("rows", f"{audit['read']:,} read, {audit['kept']:,} kept, {audit['held']:,} of them held back"))
+    for reason, count in audit["dropped"].items():
+        pairs.append((f"dropped: {reason}", f"{count:,}; {'; '.join(audit['where'].get(reason, []))}"))
+    for name, (p50, p95, most) in audit["lengths"].items():
+        pairs.append((f"tokens of a {name}", f"{p50:,} median, {p95:,} at 95 %, {most:,} at most"))
+    pairs.append(("languages", listed([f"{name} {share(part)}" for name, part in audit["languages"].items()], 6)))
+    pairs.append(("targets", f"{share(audit['ended'])} end in an end-of-turn token"))
+    pairs.append(("packed", f"prompts shared {audit['shared']:.2f}x"))
+    pairs += [("warning", warning) for warning in audit["warnings"]]
+    shown = "".join(text(part, "mark" if trained else "span") for part, trained in audit["shown"])
+    title = text(f"{audit['shown_where']}; what is marked is trained", "h3")
+    return folded("The rows it was trained on", facts(pairs), title + tag("pre", shown) if shown else "")
+
+
+def _made(run: Run, info: Table) -> str:
+    file = run.folder / "recipe.toml"
+    parts = [text(file.read_text(encoding="utf-8"), "pre") if file.exists() else ""]
+    for name in ("decisions", "roles", "machine", "versions"):
+        if found := info.get(name):
+            parts.append(tag("h3", name) + facts(_flat(found)))
+    return folded("How it was made: recipe, decisions, versions", *parts)
+
+
+def _flat(values: Table, before: str = "") -> list[tuple[str, object]]:
+    found: list[tuple[str, object]] = []
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            found += _flat(value, f"{before}{name} ")
+        elif value not in ("", None):
+            found.append((f"{before}{name}".replace("_", " "), LAYOUTS.get(value, value) if name == "layout" else value))
+    return found
+
+
+def _recipe(run: Run) -> Table:
+    from espalier.recipe import read_toml
+
+    file = run.folder / "recipe.toml"
+    return read_toml(file) if file.exists() else {}
+
+
+def _lines(file: Path) -> list[Table]:
+    if not file.exists():
+        return []
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]

@@ -1,0 +1,79 @@
+"""Numbers and differences in words: the same on the terminal and in the report."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+Difference = Mapping[str, Any]  # name, before, after, difference, low, high, n, word
+
+NO_EVALUATION = "Whether this run gained anything cannot be said: no rows were evaluated before and after it."
+
+
+def number(value: float) -> str:
+    """A number as precise as a reader needs: 1,240, 61.3, 1.04, 0.612, 0.0064, 1.2e-05."""
+    size = abs(value)
+    if not math.isfinite(value) or size == 0:
+        return f"{value:g}"
+    if size < 0.00995:
+        return f"{value:.2g}"
+    return f"{value:,.{0 if size >= 999.5 else 1 if size >= 9.995 else 2 if size >= 0.9995 else 3}f}"
+
+
+def signed(value: float) -> str:
+    """The same with its sign; zero has none."""
+    text = number(value)
+    return f"+{text}" if value > 0 else text
+
+
+def share(value: float) -> str:
+    """A fraction as a percentage."""
+    percent = 100 * value
+    return f"{percent:.0f} %" if percent in (0.0, 100.0) or 10 <= percent <= 99 else f"{percent:.1f} %"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them: 4 s, 3 min 20 s, 2 h 05 min, 3 d 4 h."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    if whole < 86400:
+        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    return f"{whole // 86400} d {whole % 86400 // 3600} h"
+
+
+def listed(items: Sequence[str], most: int = 3) -> str:
+    """Items as in a sentence: "a", "a and b", "a, b and c", "a, b, c and 4 more"."""
+    shown = list(items[:most]) + ([f"{len(items) - most} more"] if len(items) > most else [])
+    return " and ".join(filter(None, [", ".join(shown[:-1]), *shown[-1:]]))
+
+
+def verdict(differences: Sequence[Difference]) -> str:
+    """One sentence: what was gained, what was lost, and how sure that is."""
+    if not differences:
+        return NO_EVALUATION
+    words = {word: [d for d in differences if d["word"] == word] for word in ("gained", "lost")}
+    unsure = [d for d in differences if d["word"] not in words]
+    sure = f"with 95 % confidence on {_rows(differences)} rows"
+    if not any(words.values()):
+        return (
+            f"Whether this run gained or lost anything cannot be said {sure}: "
+            f"no measure changed by more than chance explains ({listed(list(map(_change, unsure)), 2)})."
+        )
+    parts = [f"{word}: {listed(list(map(_change, found))) or 'nothing that shows'}" for word, found in words.items()]
+    if unsure:
+        parts.append(f"cannot say: {listed([d['name'] for d in unsure])}")
+    return f"{'; '.join(parts).replace('gained', 'Gained', 1)}; {sure}."
+
+
+def _change(difference: Difference) -> str:
+    before, after, low, high = (difference[name] for name in ("before", "after", "low", "high"))
+    return f"{difference['name']} {number(before)} to {number(after)} (a change of {signed(low)} to {signed(high)})"
+
+
+def _rows(differences: Sequence[Difference]) -> str:
+    counts = [d["n"] for d in differences]
+    return " to ".join(f"{n:,}" for n in sorted({min(counts), max(counts)}))

@@ -1,0 +1,191 @@
+"""Loading models, tokenizers and adapters: local folders without touching the network, hub ids through transformers."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from espalier.errors import ModelError
+
+PICKLES = ("pytorch_model*.bin", "*.pt", "*.pth", "*.pkl", "adapter_model.bin")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a model is: the model itself, and an adapter over it if there is one."""
+
+    model: str
+    adapter: str | None = None
+
+    @property
+    def tokenizer(self) -> str:
+        """The folder or id to read the tokenizer from: the adapter's own where it was saved with one."""
+        saved = self.adapter and (Path(self.adapter) / "tokenizer_config.json").exists()
+        return self.adapter if saved and self.adapter else self.model
+
+
+def place(target: str) -> Place:
+    """What a folder or hub id holds.
+
+    Raises:
+        ModelError: neither a model nor an adapter folder, nor a possible hub id.
+    """
+    folder = Path(target).expanduser()
+    if (folder / "adapter_config.json").exists():
+        base = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8")).get("base_model_name_or_path")
+        if not base:
+            raise ModelError(f"{target}: adapter_config.json does not name its base model (base_model_name_or_path).")
+        return Place(str(base), str(folder))
+    if (folder / "config.json").exists():
+        return Place(str(folder))
+    if folder.exists():
+        raise ModelError(f"{target}: no model here. A model folder has a config.json, an adapter folder an adapter_config.json.")
+    if target.startswith((".", "/", "~")) or target.count("/") > 1:
+        raise ModelError(f"{target}: no such folder.")
+    return Place(target)
+
+
+@contextlib.contextmanager
+def _explained(target: str, what: str) -> Iterator[None]:
+    """Turn what loading can raise into one sentence."""
+    try:
+        yield
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        if Path(target).exists():
+            raise ModelError(f"{target}: the {what} cannot be loaded: {reason[:300]}") from error
+        kind = type(error).__name__
+        cause = (
+            "it is gated: accept its licence on the hub and log in with `hf auth login`" if "gated" in reason.lower() or kind == "GatedRepoError"
+            else "there is no folder of that name, and the hub cannot be reached or does not have it"
+        )  # fmt: skip
+        raise ModelError(f"{target}: {cause}. Give a folder, or download the model first.") from error
+
+
+def load_tokenizer(target: str) -> Any:
+    """The tokenizer of a model folder or hub id."""
+    from transformers import AutoTokenizer
+
+    folder = Path(target)
+    if folder.exists() and not any((folder / f).exists() for f in ("tokenizer.json", "tokenizer_config.json", "vocab.json", "tokenizer.model")):
+        raise ModelError(f"{target}: the model folder has no tokenizer (tokenizer.json). Copy the files of its tokenizer there.")
+    with _explained(target, "tokenizer"):
+        return AutoTokenizer.from_pretrained(target, local_files_only=folder.exists())
+
+
+def load_config(target: str) -> Any:
+    """The config of a model folder or hub id; no weights are read."""
+    from transformers import AutoConfig
+
+    with _explained(target, "config"):
+        return AutoConfig.from_pretrained(target, local_files_only=Path(target).exists())
+
+
+def context_length(config: Any) -> int | None:
+    """Tokens the model was made for, or None where it has no limit."""
+    text = config.get_text_config()
+    names = ("max_position_embeddings", "n_positions", "seq_length", "max_seq_len")
+    found = [getattr(text, name) for name in names if isinstance(getattr(text, name, None), int)]
+    return found[0] if found else None
+
+
+def load_model(target: str, *, dtype: torch.dtype, device: str, quantize: str | None = None) -> nn.Module:
+    """The causal language model of a folder or hub id, from safetensors; pickles are refused.
+
+    Args:
+        target: folder or hub id.
+        dtype: of the weights.
+        device: cpu, cuda or mps.
+        quantize: nf4 for 4-bit base weights.
+    """
+    from transformers import AutoModelForCausalLM
+
+    folder = Path(target)
+    if folder.exists() and not any(folder.glob("*.safetensors")):
+        pickles = [file.name for pattern in PICKLES for file in folder.glob(pattern)]
+        found = f"only {pickles[0]}, a pickle, which can run code when loaded. Convert it" if pickles else "none. Save the model"
+        raise ModelError(f"{target}: weights must be safetensors; there is {found} with save_pretrained.")
+    options: dict[str, Any] = {"dtype": dtype, "local_files_only": folder.exists(), "use_safetensors": True}
+    if quantize is not None:
+        options["quantization_config"] = _quantization(quantize)
+        options["device_map"] = device
+    with _explained(target, "model"):
+        model: nn.Module = AutoModelForCausalLM.from_pretrained(target, **options)
+    bad = [name for name, p in model.named_parameters() if p.is_floating_point() and not bool(torch.isfinite(p).all())]
+    if bad:
+        raise ModelError(f"{target}: {len(bad)} weights hold NaN or infinity, {bad[0]} first. The files are damaged; get them again.")
+    return model if quantize else model.to(device)
+
+
+def _quantization(name: str) -> Any:
+    if name != "nf4":
+        raise ModelError(f"no quantization named {name!r}. Known: nf4.")
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+    try:
+        import bitsandbytes  # noqa: F401
+    except ImportError:
+        raise ModelError("quantize = nf4 needs bitsandbytes: pip install 'espalier-lm[quant]'.") from None
+    from transformers import BitsAndBytesConfig
+
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16,
+    )
+
+
+def load_adapter(model: nn.Module, folder: str, *, trainable: bool) -> nn.Module:
+    """A saved adapter over its base.
+
+    Raises:
+        ModelError: it was made for another base, or holds a pickle.
+    """
+    from peft import PeftModel
+
+    if not (Path(folder) / "adapter_model.safetensors").exists():
+        raise ModelError(f"{folder}: no adapter_model.safetensors; adapters saved as pickles (.bin) are refused.")
+    base: Any = model
+    try:
+        loaded: Any = PeftModel.from_pretrained(base, folder, is_trainable=trainable, local_files_only=True)
+    except (RuntimeError, ValueError, KeyError) as error:
+        made_for = json.loads((Path(folder) / "adapter_config.json").read_text(encoding="utf-8")).get("base_model_name_or_path")
+        raise ModelError(
+            f"{folder}: this adapter does not fit the model: it was made for {made_for}. ({' '.join(str(error).split())[:160]})"
+        ) from error
+    missing = _unfilled(loaded, folder)
+    if missing:
+        raise ModelError(f"{folder}: this adapter does not fit the model: {missing} is not among its weights.")
+    found: nn.Module = loaded
+    return found
+
+
+def _unfilled(model: Any, folder: str) -> str | None:
+    """A trainable tensor the adapter's file does not hold: PEFT leaves it as it was, without a word."""
+    from peft import get_peft_model_state_dict
+    from safetensors import safe_open
+
+    with safe_open(str(Path(folder) / "adapter_model.safetensors"), "pt") as file:
+        held = set(file.keys())
+    wanted = set(get_peft_model_state_dict(model, save_embedding_layers=False))
+    return min(wanted ^ held, default=None)
+
+
+def set_dropout(model: nn.Module, on: bool) -> None:
+    """Switch every dropout of a model off, layers and attention alike; on leaves it as it is."""
+    if on:
+        return
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+        for name in ("attention_dropout", "dropout", "activation_dropout", "hidden_dropout", "attn_dropout", "resid_dropout"):
+            if isinstance(getattr(module, name, None), float):
+                setattr(module, name, 0.0)

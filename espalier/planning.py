@@ -1,0 +1,145 @@
+"""Planning a run: everything that can be known before a weight is loaded, and the audit that shows it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from espalier import __version__
+from espalier import recipe as recipes
+from espalier.audit import Audit, hold_back, plant
+from espalier.catalogue import address_of, build
+from espalier.errors import ModelError, RecipeError
+from espalier.mixture import shares
+from espalier.models.load import context_length, load_config
+from espalier.opening import open_renderer
+from espalier.recipe import Recipe, Source
+from espalier.render import Renderer
+from espalier.rows import read
+from espalier.run import Located, locate
+from espalier.train.options import TrainOptions
+from espalier.train.store import Store
+
+
+def cache_folder() -> Path:
+    """Where tokenized rows and reference log-probabilities are kept: ESPALIER_CACHE, or the user's cache folder."""
+    return Path(os.environ.get("ESPALIER_CACHE") or Path.home() / ".cache" / "espalier")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run before any weight is loaded: what it trains on, and with what."""
+
+    recipe: Recipe
+    objective: Any
+    options: TrainOptions
+    place: Located
+    renderer: Renderer
+    store: Store
+    audit: Audit
+    numbers: np.ndarray[Any, Any]  # training examples, repeated as the mixture asks
+    held: list[int]
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps of the run."""
+        per_epoch = -(-len(self.numbers) // (self.options.batch_size or 1))
+        steps = max(1, round(per_epoch * (self.options.epochs or 1)))
+        return min(steps, self.options.max_steps or steps)
+
+
+def check(recipe: Recipe) -> Audit:
+    """The audit alone: in seconds, without weights."""
+    return plan_run(recipe).audit
+
+
+def plan_run(recipe: Recipe) -> Plan:
+    """Read the recipe, the tokenizer and the rows; decide what follows from them."""
+    objective = build(recipe.objective)
+    options = recipe.train_options
+    place = locate(recipe.from_run or recipe.model)
+    _same_base(recipe, place)
+    if recipe.from_run is not None and not recipe.render:
+        recipe = replace(recipe, render={"template": place.template, "thinking": place.thinking} if place.template else {})
+    renderer = open_renderer(place, recipe.render_options.template, recipe.render_options.thinking)
+    context = context_length(load_config(place.model)) or 1 << 20
+    if options.max_tokens is not None and options.max_tokens > context:
+        raise RecipeError(f"max_tokens = {options.max_tokens} is more than the model's context of {context} tokens.")
+    sources, held = _sources(recipe.data), _sources(recipe.eval_data) if recipe.eval_data else []
+    limit = options.limit
+    rows = [read(s.path, format=s.format, columns=s.columns, limit=s.limit or limit, split=s.split) for s in sources]
+    held_rows = [read(s.path, format=s.format, columns=s.columns, limit=s.limit, split=s.split) for s in held]
+    max_tokens = options.max_tokens or context
+    key = _data_key(recipe, renderer, max_tokens, [*sources, *held])
+    store, audit = plant(
+        objective, rows, renderer, max_tokens=max_tokens, folder=cache_folder() / "rows" / key, held_sources=held_rows
+    )
+    recipe, taken = recipes.resolve_presets(recipe, audit.kept)
+    recipe = _for_full(recipe, taken)
+    options = recipe.train_options
+    if None in (options.learning_rate, options.batch_size, options.epochs, options.warmup):
+        raise RecipeError(f"{address_of(objective)} has no presets: give learning_rate, batch_size, epochs and warmup.")
+    own = audit.kept - audit.held
+    share = 0.0 if held else options.eval_share
+    kept, chosen = hold_back(store, own, share=share, most=options.eval_rows, group=options.eval_group, seed=options.seed)
+    audit.held = audit.held or len(chosen)
+    numbers = _mixed(kept, audit.sources[: len(sources)], sources, options.seed)
+    return Plan(
+        recipe, build(recipe.objective), options, place, renderer, store, audit, numbers,
+        chosen or list(range(own, audit.kept))[: options.eval_rows],
+    )  # fmt: skip
+
+
+def _same_base(recipe: Recipe, place: Located) -> None:
+    """`--from` names its own base; another `model` beside it is a mistake."""
+    if recipe.from_run is None or place.adapter is None or not recipe.model:
+        return
+    if Path(recipe.model).exists() and Path(place.model).exists() and Path(recipe.model).samefile(place.model):
+        return
+    if recipe.model not in (place.model, recipe.from_run):
+        raise ModelError(f"{recipe.from_run}: this adapter was made for {place.model}, not for {recipe.model}. Leave --model out.")
+
+
+def _for_full(recipe: Recipe, preset: str | None) -> Recipe:
+    """The small preset's learning rate is for adapters; all weights want about a tenth of it."""
+    if preset != "small" or recipe.adapter:
+        return recipe
+    table = build(recipe.objective).presets["small"]
+    if recipe.train["learning_rate"] != table["learning_rate"]:
+        return recipe
+    return replace(recipe, train={**recipe.train, "learning_rate": table["learning_rate"] / 10})
+
+
+def _sources(data: Any) -> list[Source]:
+    return [Source(data)] if isinstance(data, str) else [Source(**table) for table in data]
+
+
+def _mixed(kept: np.ndarray[Any, Any], sizes: list[int], sources: list[Source], seed: int) -> np.ndarray[Any, Any]:
+    """Each source's training rows, repeated or thinned to its share of the mixture."""
+    weights = [source.weight for source in sources]
+    if len(set(weights)) == 1:
+        return kept
+    ends = np.cumsum([0, *sizes])
+    members = [kept[(kept >= a) & (kept < b)] for a, b in zip(ends, ends[1:], strict=False)]
+    found = []
+    for i, (mine, wanted) in enumerate(zip(members, shares([len(m) for m in members], list(weights), [None] * len(members)), strict=True)):
+        whole, rest = divmod(wanted, len(mine))
+        found += [mine] * whole + [np.random.default_rng([seed, i]).permutation(mine)[:rest]]
+    return np.concatenate(found)
+
+
+def _data_key(recipe: Recipe, renderer: Renderer, max_tokens: int, sources: list[Source]) -> str:
+    """A hash of everything the planted rows depend on."""
+    files = []
+    for source in sources:
+        path = Path(source.path)
+        parts = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+        files += [(str(p.resolve()), p.stat().st_size, p.stat().st_mtime_ns) for p in parts if p.exists()]
+    content = [__version__, recipe.objective, renderer.key, max_tokens, repr(sources), recipe.train_options.limit, files]
+    return hashlib.sha256(json.dumps(content, default=str).encode()).hexdigest()[:32]

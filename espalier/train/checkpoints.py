@@ -1,0 +1,133 @@
+"""Checkpoints: what a killed run needs to go on bit for bit. Safetensors and JSON; written aside, then renamed.
+
+    checkpoints/step-000120/weights.safetensors    the trained weights
+                            optimizer.safetensors  the optimizer's tensors, "3.exp_avg"
+                            state.json             step, best loss so far, chance, the optimizer's plain numbers
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from espalier.errors import RunError
+from espalier.train import distributed
+
+
+def trained(model: nn.Module) -> dict[str, nn.Parameter]:
+    """The parameters that are trained, by name."""
+    return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+
+
+def whole(model: nn.Module) -> dict[str, Tensor]:
+    """The trained weights by name, gathered on the CPU. Every rank calls it."""
+    return {name: _whole(parameter) for name, parameter in trained(model).items()}
+
+
+def _whole(value: Tensor) -> Tensor:
+    """A tensor gathered from its shards, on the CPU."""
+    gathered = value.full_tensor() if hasattr(value, "full_tensor") else value
+    return gathered.detach().cpu().contiguous()
+
+
+def _like(value: Tensor, target: Tensor) -> Tensor:
+    """A whole tensor laid out as `target` is."""
+    if not hasattr(target, "device_mesh"):
+        return value.to(target.device)
+    from torch.distributed.tensor import distribute_tensor
+
+    found: Tensor = distribute_tensor(value.to(target.device), target.device_mesh, target.placements)
+    return found
+
+
+def write(folder: Path, name: str, content: dict[str, Any]) -> Path:
+    """A folder of files, complete or absent. Values are dicts of tensors (safetensors) or JSON."""
+    final, partial = folder / name, folder / f".{name}.{os.getpid()}.partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        for file, value in content.items():
+            if file.endswith(".safetensors"):
+                save_file(value, partial / file)
+            else:
+                (partial / file).write_text(json.dumps(value), encoding="utf-8")
+            with (partial / file).open("rb") as written:
+                os.fsync(written.fileno())
+        replaced = folder / f".{name}.{os.getpid()}.old"
+        if final.exists():
+            final.rename(replaced)
+        partial.rename(final)
+        shutil.rmtree(replaced, ignore_errors=True)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return final
+
+
+def save(folder: Path, step: int, model: nn.Module, optimizer: torch.optim.Optimizer, state: dict[str, Any], *, keep: int = 2) -> None:
+    """Write the checkpoint of a step and remove all but the newest `keep`. Every rank calls it; the first writes."""
+    weights = whole(model)
+    tensors, plain = _optimizer_state(optimizer)
+    if distributed.rank() == 0:
+        content = {
+            "weights.safetensors": weights,
+            "optimizer.safetensors": tensors,
+            "state.json": {"step": step, "optimizer": plain, **state},
+        }
+        write(folder, f"step-{step:06d}", content)
+        for old in found(folder)[:-keep]:
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def found(folder: Path) -> list[Path]:
+    """Complete checkpoints, oldest first."""
+    return sorted(path for path in folder.glob("step-*") if (path / "state.json").exists())
+
+
+def load(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    """Put a checkpoint's weights and optimizer state back; returns its state.
+
+    Raises:
+        RunError: the checkpoint is of another model or optimizer.
+    """
+    load_weights(path / "weights.safetensors", model)
+    state: dict[str, Any] = json.loads((path / "state.json").read_text(encoding="utf-8"))
+    tensors = load_file(path / "optimizer.safetensors")
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    for number, parameter in enumerate(parameters):
+        mine = {key.partition(".")[2]: value for key, value in tensors.items() if key.partition(".")[0] == str(number)}
+        mine = {key: _like(value, parameter) if value.shape == parameter.shape else value for key, value in mine.items()}
+        extra = state["optimizer"].get(str(number), {})
+        if mine or extra:
+            optimizer.state[parameter] = {**mine, **extra}
+    return state
+
+
+def load_weights(file: Path, model: nn.Module) -> None:
+    """Put saved weights into the parameters of the same names."""
+    weights, targets = load_file(file), trained(model)
+    if set(weights) != set(targets):
+        odd = sorted(set(weights) ^ set(targets))[0]
+        raise RunError(f"{file}: the checkpoint is of another model or adapter ({odd!r} is on one side only).")
+    with torch.no_grad():
+        for name, target in targets.items():
+            target.copy_(_like(weights[name].to(target.dtype), target))
+
+
+def _optimizer_state(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tensor], dict[str, dict[str, Any]]]:
+    """The optimizer's tensors and its plain numbers, by parameter number."""
+    tensors, plain = {}, {}
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    for number, parameter in enumerate(parameters):
+        for key, value in optimizer.state.get(parameter, {}).items():
+            if isinstance(value, Tensor):
+                tensors[f"{number}.{key}"] = _whole(value)
+            else:
+                plain.setdefault(str(number), {})[key] = value
+    return tensors, plain

@@ -1,0 +1,107 @@
+"""A small twin of a model: the same architecture, every part of which acts within a dozen tokens.
+
+A window of 4,096 cannot be seen on short rows, a soft cap of 50 hardly, an attention sink of zero not at all, and
+nothing can in bfloat16. The twin has windows of 4, low caps, random weights in float32, few layers and small dimensions.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from torch import nn
+
+LARGEST = 200_000_000  # parameters; a twin that would have more is not made
+WINDOWS = ("sliding_window", "attention_chunk_size", "window_size")
+WINDOW = 4
+CAPS = {"attn_logit_softcapping": 2.0, "final_logit_softcapping": 4.0}
+TOKENS = {"vocab_size": 64, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
+SMALL = {
+    "hidden_size": 64,
+    "num_attention_heads": 4,
+    "head_dim": 16,
+    "intermediate_size": 96,
+    "moe_intermediate_size": 32,
+    "num_experts": 4,
+    "num_local_experts": 4,
+    "num_experts_per_tok": 2,
+}
+
+
+def twin_of(model: Any, max_tokens: int | None = None) -> Any:
+    """A twin of a transformers model on the CPU, or None where its class cannot be made small.
+
+    Args:
+        model: the model; it is not touched.
+        max_tokens: the longest row there will be; a window that is longer stays as it is.
+    """
+    for shrink in (True, False):
+        config = _config(model.config, shrink, max_tokens)
+        try:
+            with torch.device("meta"):
+                parameters = sum(p.numel() for p in _build(model, config).parameters())
+            if parameters <= LARGEST:
+                twin = _build(model, config).float().eval().requires_grad_(False)
+                _draw(twin)
+                twin(input_ids=torch.arange(3, 8)[None], use_cache=False)
+                return twin
+        except Exception:  # noqa: S112  # any class may refuse dimensions it was not made for, each in its own way
+            continue
+    return None
+
+
+def _build(model: Any, config: Any) -> Any:
+    if config is config.get_text_config():
+        return type(model)(config)
+    from transformers import AutoModelForCausalLM
+
+    return AutoModelForCausalLM.from_config(config.get_text_config())  # the language model of a model that also sees
+
+
+def _draw(twin: nn.Module) -> None:
+    """Make every weight matter, those that start at zero or one too."""
+    generator = torch.Generator().manual_seed(0)
+    for p in twin.parameters():
+        p.add_(torch.randn(p.shape, generator=generator), alpha=0.1)
+
+
+def _config(config: Any, shrink: bool, max_tokens: int | None) -> Any:
+    config = copy.deepcopy(config)
+    text = config.get_text_config()
+    text._attn_implementation = "eager"  # every model has it, on every machine
+    _fewest_layers(text)
+    for name in WINDOWS:
+        window = getattr(text, name, None)
+        if isinstance(window, int) and (max_tokens is None or window < max_tokens):
+            setattr(text, name, min(window, WINDOW))
+    _set(text, CAPS)
+    _set(text, TOKENS)
+    text.pad_token_id = 0  # must lie within the vocabulary, where there is one at all
+    if shrink:
+        ratio = text.num_attention_heads // (getattr(text, "num_key_value_heads", None) or text.num_attention_heads)
+        _set(text, {"num_key_value_heads": max(1, SMALL["num_attention_heads"] // ratio)})
+        _set(text, SMALL)
+        rope = getattr(text, "rope_parameters", None) or {}
+        for part in [rope, *(value for value in rope.values() if isinstance(value, dict))]:
+            if part.get("rope_type") == "longrope":  # it lists a factor for each dimension
+                part["rope_type"] = "default"
+    return config
+
+
+def _set(config: Any, values: dict[str, Any]) -> None:
+    """Change what the config has; None and absent stay."""
+    for name, value in values.items():
+        if getattr(config, name, None) is not None:
+            setattr(config, name, value)
+
+
+def _fewest_layers(config: Any) -> None:
+    """Keep the first layers, as many as show every kind of layer that the config lists."""
+    layers = config.num_hidden_layers
+    lists = {k: v for k, v in vars(config).items() if isinstance(v, list | tuple) and len(v) == layers > 1}
+    kinds = list(zip(*map(list, lists.values()), strict=True)) if lists else [()] * layers
+    keep = max(2, max(kinds.index(kind) + 1 for kind in kinds))
+    config.num_hidden_layers = min(keep, layers)
+    for name, values in lists.items():
+        setattr(config, name, values[: config.num_hidden_layers])
