@@ -5,12 +5,10 @@ from __future__ import annotations
 import re
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import IO, TYPE_CHECKING
 
 from rich.console import Console
-from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from espalier.evaluation.wording import duration, listed, number, share
@@ -19,6 +17,7 @@ if TYPE_CHECKING:
     from espalier.audit import Audit
 
 PLAIN_WIDTH = 120  # of what is not a terminal
+LABEL, GAP = 10, 2  # characters kept for labels, and between columns
 LONGEST_STRETCH = 600  # characters of the row that is shown
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -45,14 +44,50 @@ def command(*words: object) -> str:
 
 def facts(console: Console, pairs: Sequence[Fact]) -> None:
     """Labels in one column, what they label in the other; a label said twice stands once."""
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column(style="bold", min_width=10, no_wrap=True)
-    grid.add_column(overflow="fold")
+    width = max([LABEL, *(len(label) for label, _ in pairs)]) + GAP
     before = ""
     for label, fact in pairs:
-        grid.add_row("" if label == before else label, Text(fact) if isinstance(fact, str) else fact)
+        indented(console, _text(fact), width, Text.assemble(("" if label == before else label, "bold")))
         before = label
-    console.print(grid)
+
+
+def table(console: Console, rows: Sequence[Sequence[str | Text]], *, right: Collection[int] = ()) -> None:
+    """Rows of cells in columns; what is too long wraps in the last column, and not at all in a pipe.
+
+    Args:
+        console: where to.
+        rows: the cells, the same number in each row.
+        right: the columns whose cells stand to the right.
+    """
+    texts = [[_text(cell) for cell in row] for row in rows]
+    widths = [max(cell.cell_len for cell in column) for column in zip(*texts, strict=True)]
+    for *cells, last in texts:
+        line = Text()
+        for number, (cell, width) in enumerate(zip(cells, widths, strict=False)):
+            room = " " * (width - cell.cell_len)
+            line = (
+                Text.assemble(line, room, cell, " " * GAP)
+                if number in right
+                else Text.assemble(line, cell, room, " " * GAP)
+            )
+        if console.is_terminal:
+            indented(console, last, line.cell_len, line)
+        else:
+            console.print(Text.assemble(line, last).plain.rstrip(), soft_wrap=True)
+
+
+def indented(console: Console, text: Text, width: int, label: Text | None = None) -> None:
+    """A text that begins in some column on every line, with a label before the first."""
+    for line in text.wrap(console, max(20, console.width - width)):
+        first = label or Text()
+        whole = Text.assemble(first, " " * (width - first.cell_len), line)
+        whole.rstrip()
+        console.print(whole, soft_wrap=True)
+        label = None
+
+
+def _text(cell: str | Text) -> Text:
+    return Text(cell) if isinstance(cell, str) else cell
 
 
 def print_audit(console: Console, audit: Audit) -> None:
@@ -88,19 +123,15 @@ def _found(audit: Audit) -> list[Fact]:
         ranked = sorted(audit.languages.items(), key=lambda item: -item[1])
         found.append(("languages", listed([f"{name} {share(part)}" for name, part in ranked], 5)))
     found.append(("targets", f"{share(audit.ended)} end in an end-of-turn token"))
-    if audit.double_bos:
-        found.append(("start", Text(f"{audit.double_bos:,} rows begin with the start token twice", style="yellow")))
     found.append(("packed", f"prompts shared {audit.shared:.2f}x"))
-    if personal := {name: count for name, count in audit.personal.items() if count}:
-        found.append(("personal", listed([f"{count:,} {name}" for name, count in personal.items()], 6)))
     return found
 
 
 def _print_shown(console: Console, audit: Audit) -> None:
     color = console.color_system is not None
     legend = "trained tokens are green" if color else "trained tokens stand in [[ ]]"
-    console.print(Text.assemble(("one row", "bold"), f"     {visible(audit.shown_where)}; {legend}"))
-    console.print(Padding(stretches(audit.shown, color=color), (0, 0, 0, 2)))
+    facts(console, [("one row", f"{visible(audit.shown_where)}; {legend}")])
+    indented(console, stretches(audit.shown, color=color), 2)
 
 
 def stretches(shown: Sequence[tuple[str, bool]], *, color: bool) -> Text:
@@ -125,5 +156,7 @@ def print_estimate(console: Console, values: Mapping[str, float]) -> None:
         parts.append(f"about {duration(values['seconds'])}")
     if "memory_gb" in values:
         parts.append(f"{number(values['memory_gb'])} GB of memory")
-    size = [f"{values[name]:,.0f} {name}" for name in ("steps", "tokens") if name in values]
-    facts(console, [("estimate", ", ".join(parts) + (f"  ({listed(size)})" if size else ""))])
+    parts += [f"{values[name]:,.0f} {name}" for name in ("steps", "tokens") if name in values]
+    if "trained" in values:
+        parts.append(f"{values['trained']:,.0f} of {values['parameters']:,.0f} parameters are trained")
+    facts(console, [("estimate", ", ".join(parts))])

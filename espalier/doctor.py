@@ -82,7 +82,9 @@ def machine() -> list[Fact]:
     ]
     for number in range(torch.cuda.device_count()):
         card = torch.cuda.get_device_properties(number)
-        found.append(("gpu", f"{card.name}, {card.total_memory / 2**30:.0f} GB, compute capability {card.major}.{card.minor}"))
+        found.append(
+            ("gpu", f"{card.name}, {card.total_memory / 2**30:.0f} GB, compute capability {card.major}.{card.minor}")
+        )
     if torch.backends.mps.is_available():
         found.append(("gpu", "Apple GPU (mps)"))
     return found if found[-1][0] == "gpu" else [*found, ("gpu", "none that torch can use")]
@@ -108,7 +110,9 @@ def warnings() -> list[str]:
     sign = gpu_sign()
     if sign is None or torch.cuda.is_available():
         return []
-    return [f"a GPU is there ({sign}) but torch {torch.__version__} cannot see it. {_reason(os.environ, torch.version)}"]
+    return [
+        f"a GPU is there ({sign}) but torch {torch.__version__} cannot see it. {_reason(os.environ, torch.version)}"
+    ]
 
 
 def _reason(environment: Mapping[str, str], build: Any) -> str:
@@ -125,7 +129,10 @@ def gpu_sign(dev: Path = Path("/dev")) -> str | None:
     for name in ("nvidia0", "kfd"):
         if (dev / name).exists():
             return str(dev / name)
-    for words, pattern in ((["nvidia-smi", "-L"], "GPU "), (["lspci"], r"(?i)(3d|vga|display).*(nvidia|radeon|instinct)")):
+    for words, pattern in (
+        (["nvidia-smi", "-L"], "GPU "),
+        (["lspci"], r"(?i)(3d|vga|display).*(nvidia|radeon|instinct)"),
+    ):
         if line := re.search(f".*{pattern}.*", _output(words)):
             return line[0].strip()
     return None

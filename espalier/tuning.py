@@ -31,7 +31,7 @@ from espalier.opening import (
     physical_cores,
     prepare_machine,
 )
-from espalier.planning import Plan, cache_folder, plan_run
+from espalier.planning import Plan, cache_folder, check, plan_run
 from espalier.recipe import Recipe, dump, spelled_out
 from espalier.run import Run, machine, resume_command, versions, write_text
 from espalier.train import checkpoints, distributed
@@ -42,6 +42,8 @@ from espalier.train.store import Order
 from espalier.trees.engine import Engine
 from espalier.trees.forest import Forest
 from espalier.trees.probe import choose_layout
+
+__all__ = ["check", "train"]
 
 Listen = Callable[[Event], None]
 Stop = Callable[[], bool]
@@ -125,7 +127,9 @@ class _Course:
         engine = Engine(model, layout=layout, autocast=self.decisions.precision.autocast)
         wrapped = distributed.wrap(engine, plan.options.strategy)
         policy = Role(wrapped, max_tokens=self.decisions.tokens_per_piece, describe=self._described())
-        self.models = assemble(plan.objective, policy, fresh_adapter=self.fresh_adapter, base=plan.place.adapter or plan.place.model)
+        self.models = assemble(
+            plan.objective, policy, fresh_adapter=self.fresh_adapter, cached=bool(key), base=plan.place.adapter or plan.place.model
+        )
         self.job = self._job(key)
         self._write_start()
         for name, role in self.models.roles.items():
@@ -221,8 +225,8 @@ class _Course:
         """Reference, measurement before, training, result, measurement after, report."""
         job, run = self.job, self.run
         self._reference()
-        measured = Measurement(run, self.plan, self.models, self.tell)
-        measured.before()
+        measured = self._measurement()
+        measured.before(self.models.policy)
         self._rehearse()
         start = 0
         saved = checkpoints.found(run.checkpoints) if self.resume else []
@@ -234,7 +238,7 @@ class _Course:
         finished = done == job.steps
         if finished:
             self._result()
-            measured.after()
+            measured.after(self.models.policy, self._start_again())
         self._state("finished" if finished else "interrupted")
         if distributed.rank() == 0:
             write_report(run.folder)
@@ -242,6 +246,24 @@ class _Course:
         values = {"folder": str(run.folder), "result": str(run.result), "state": run.state, "seconds": run.info()["seconds"]}
         self.tell(Event("end", done, values | {"resume": command}), keep=False)
         return run
+
+    def _measurement(self) -> Measurement:
+        def progress(what: str, done: int, total: int) -> None:
+            self.tell(Event("evaluating", 0, {"text": what, "done": done, "total": total}), keep=False)
+
+        rows = [self.plan.store.row(n) for n in self.plan.held] if distributed.world_size() == 1 else []
+        return Measurement(self.run, rows, self.plan.renderer, self.plan.options.seed, progress)
+
+    def _start_again(self) -> Role | None:
+        """The policy as it was at step 0, for pairs: the objective's reference, or the weights read again."""
+        if "reference" in self.models.roles:
+            return self.models.reference
+        if "reference" not in declared(self.plan.objective):
+            return None
+        model = self._open().requires_grad_(False)
+        policy = self.models.policy
+        engine = Engine(model, layout=policy.inner.layout, autocast=policy.inner.autocast)
+        return Role(engine, max_tokens=policy.max_tokens, describe=self._described())
 
     def _here(self) -> Here:
         return Here(-1, seeding.generator(self.plan.options.seed, "rehearsal"), self.job.cache)
@@ -254,11 +276,13 @@ class _Course:
         seen = sorted({n for step in range(job.steps) for n in job.order.batch(step)} | set(job.held))
         missing = [n for n in seen if job.cache.get(job.store[n]) is None]
         mine = missing[distributed.rank() :: distributed.world_size()]
-        for at in range(0, distributed.most_over_ranks(len(mine)), 64):
+        for at in range(0, len(mine), 64):
             trees = [job.store[n] for n in mine[at : at + 64]]
             self._here().reference_logps(Forest.plant(trees, device=self.models.policy.device), self.models)
             values = {"done": len(seen) - len(missing) + min(at + 64, len(mine)), "total": len(seen)}
             self.tell(Event("reference", 0, values | {"text": "log-probabilities of the reference"}), keep=False)
+        distributed.barrier()
+        self.models.forget_transient()
 
     def _rehearse(self) -> None:
         job = self.job

@@ -51,8 +51,8 @@ def _failed(sentence: str) -> int:
 def _sentence(error: Exception) -> str | None:
     """What to say of an error that is the user's or the machine's though it is not one of ours; None if it is a bug."""
     if hasattr(error, "format_message"):  # typer's usage errors, which have no common public class
-        hint = " See `espalier --help`." if "command" in error.format_message() else ""
-        return " ".join(f"{error.format_message()}{hint}".split())
+        path = getattr(getattr(error, "ctx", None), "command_path", "espalier")
+        return " ".join(f"{error.format_message().rstrip('.')}. See `{path} --help`.".split())
     if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "No space left on device" in str(error):
         name = getattr(error, "filename", None)
         return (

@@ -33,7 +33,7 @@ Data = Annotated[str | None, typer.Option(metavar="ROWS", help="A file or folder
 Columns = Annotated[
     str | None, typer.Option(metavar="FIELD=COLUMN,...", help="Which column of the rows is which field.")
 ]
-Limit = Annotated[int | None, typer.Option(min=1, help="Read only so many rows.")]
+Limit = Annotated[int | None, typer.Option(min=1, metavar="N", help="Read only so many rows.")]
 Against = Annotated[str | None, typer.Option(metavar="TARGET", help="Compare with this: `base`, or another target.")]
 Target = Annotated[
     str, typer.Argument(metavar="TARGET", help="A run, an adapter, a model folder or a Hugging Face id.")
@@ -61,7 +61,10 @@ def check(
     limit: Limit = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the audit as JSON.")] = False,
 ) -> None:
-    """Look at the rows before training: what is read, dropped and trained. Takes seconds and loads no weights."""
+    """Look at the rows before training: what is read and trained.
+
+    This takes seconds and loads no weights. METHOD is what the rows are for (sft, dpo, ...); it is guessed if left out.
+    """
     words = take_apart(ctx.args)
     given = _given(model=model, data=data, columns=columns, limit=limit, out="-")  # nothing is written
     if words.what is None and data is not None and not any(o.startswith("objective") for o in words.overrides):
@@ -94,17 +97,22 @@ def train(
         str | None, typer.Option(metavar="lora|full", help="What is trained: an adapter, or every weight.")
     ] = None,
     columns: Columns = None,
-    learning_rate: Annotated[float | None, typer.Option(help="From the objective's preset.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Examples per optimizer step. From the preset.")] = None,
-    epochs: Annotated[float | None, typer.Option(help="Passes over the rows. From the preset.")] = None,
-    max_steps: Annotated[int | None, typer.Option(help="Stop after so many optimizer steps.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(metavar="X", help="From the objective's preset.")] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(metavar="N", help="Examples per optimizer step. From the preset.")
+    ] = None,
+    epochs: Annotated[float | None, typer.Option(metavar="X", help="Passes over the rows. From the preset.")] = None,
+    max_steps: Annotated[int | None, typer.Option(metavar="N", help="Stop after so many optimizer steps.")] = None,
     limit: Limit = None,
     accept_dropped: Annotated[
         bool, typer.Option("--accept-dropped", help="Go on though many rows are dropped.")
     ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
 ) -> None:
-    """Train a model and measure what it gained; METHOD is sft, dpo, ... (`espalier methods objectives`)."""
+    """Train a model, and measure what it gained.
+
+    METHOD is sft, dpo, ... (`espalier methods objectives`).
+    """
     given = _given(
         model=model, data=data, out=out, eval_data=eval_data, adapter=adapter, columns=columns,
         learning_rate=learning_rate, batch_size=batch_size, epochs=epochs, max_steps=max_steps, limit=limit,
@@ -124,11 +132,14 @@ def evaluate(
     against: Against = None,
     columns: Columns = None,
     limit: Limit = None,
-    max_tokens: Annotated[int, typer.Option(min=1, help="Longest answer that is generated.")] = 256,
-    seed: Annotated[int, typer.Option(help="Seed of the intervals.")] = 0,
+    max_tokens: Annotated[int, typer.Option(min=1, metavar="N", help="Longest answer that is generated.")] = 256,
+    seed: Annotated[int, typer.Option(metavar="N", help="Seed of the intervals.")] = 0,
     out: Annotated[Path | None, typer.Option(metavar="FILE.json", help="Write everything here too.")] = None,
 ) -> None:
-    """Measure a model on rows, each number with a 95 % interval; with --against, what differs and how sure that is."""
+    """Measure a model on rows, alone or against another.
+
+    Each number has a 95 % interval; with --against, so has each difference.
+    """
     from espalier.cli.evaluating import evaluate as measured
 
     measured(target, data, against, columns, limit=limit, max_tokens=max_tokens, seed=seed, out=out)
@@ -138,12 +149,15 @@ def evaluate(
 def chat(
     target: Target,
     against: Against = None,
-    system: Annotated[str | None, typer.Option(help="A system message.")] = None,
-    temperature: Annotated[float, typer.Option(min=0.0, help="0 always takes the likeliest token.")] = 0.7,
-    max_tokens: Annotated[int, typer.Option(min=1, help="Longest answer.")] = 512,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same answers.")] = 0,
+    system: Annotated[str | None, typer.Option(metavar="TEXT", help="A system message.")] = None,
+    temperature: Annotated[float, typer.Option(min=0.0, metavar="X", help="0 always takes the likeliest token.")] = 0.7,
+    max_tokens: Annotated[int, typer.Option(min=1, metavar="N", help="Longest answer.")] = 512,
+    seed: Annotated[int, typer.Option(metavar="N", help="The same seed gives the same answers.")] = 0,
 ) -> None:
-    """Talk to a model, or to two at once, as it was trained to be talked to. /reset forgets, /quit leaves."""
+    """Talk to a model, or to two at once.
+
+    It sees what you type as it saw its training rows. /reset forgets, /quit leaves, Ctrl-C stops an answer.
+    """
     from espalier.cli.chat import talk
 
     talk(target, against, system=system, temperature=temperature, max_tokens=max_tokens, seed=seed)
@@ -151,7 +165,7 @@ def chat(
 
 @app.command()
 def report(run: Folder) -> None:
-    """Write a run's report.html again; print where it is and what it says in one sentence."""
+    """Write a run's report again, and say what it says."""
     from espalier.evaluation.report import write
     from espalier.evaluation.wording import verdict
     from espalier.run import Run
@@ -167,7 +181,7 @@ def methods(
         str | None, typer.Argument(metavar="[FAMILY]", help="Only this family.", autocompletion=catalogue.families)
     ] = None,
 ) -> None:
-    """List the methods: address, what it does, paper."""
+    """List the methods: address, paper, what it does."""
     catalogue.print_methods(console.make(), family)
 
 
@@ -177,13 +191,13 @@ def show(
         str, typer.Argument(metavar="METHOD", help="A method, or `train`.", autocompletion=catalogue.names)
     ],
 ) -> None:
-    """Explain a method: what it does, its options with defaults, its presets, its paper."""
+    """Explain a method: its options, presets and paper."""
     catalogue.print_method(console.make(), method)
 
 
 @app.command()
 def doctor() -> None:
-    """Say what is installed and what is missing, what the machine has and how fast it is."""
+    """Say what is installed, what is missing and how fast this is."""
     from espalier.doctor import examine
 
     examine(console.make())

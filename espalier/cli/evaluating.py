@@ -1,1 +1,88 @@
-"""`espalier evaluate`."""
+"""`espalier evaluate`: a model on rows, alone or beside another."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from espalier import console
+from espalier.cli.progress import Progress
+from espalier.cli.targets import open_targets
+from espalier.evaluation.compare import Change, compare
+from espalier.evaluation.evaluate import evaluate as measure
+from espalier.evaluation.results import MEASURES, Evaluation
+from espalier.evaluation.wording import number, signed, verdict
+from espalier.rows import read
+from espalier.run import Loaded, write_text
+from espalier.train.loop import Event
+
+STYLES = {"gained": "bold green", "lost": "bold red"}
+
+
+def evaluate(
+    target: str,
+    data: str,
+    against: str | None,
+    columns: str | None,
+    *,
+    limit: int | None,
+    out: Path | None,
+    **options: Any,
+) -> None:
+    """Measure, print, and write what was found.
+
+    Args:
+        target: what is measured.
+        data: the rows.
+        against: what it is compared with, if anything.
+        columns: which column is which field.
+        limit: read only so many rows.
+        out: a JSON file of everything: both evaluations and the differences.
+        options: of `espalier.evaluation.evaluate`.
+    """
+    screen = console.make()
+    rows = list(read(data, columns=columns, limit=limit))
+    loaded, other = open_targets(target, against)
+    same = other is not None and other.renderer.key == loaded.renderer.key
+    reference = loaded.base if other is None else other.policy if same else None
+    with Progress(screen) as progress:
+
+        def tell(what: str, done: int, of: int) -> None:
+            progress(Event("evaluating", 0, {"text": what, "done": done, "total": of}))
+
+        def measured(model: Loaded) -> Evaluation:
+            how = {"reference": reference, "name": model.describe, "progress": tell, **options}
+            return measure(model.policy, rows, model.renderer, **how)
+
+        after = measured(loaded)
+        before = None if other is None else measured(other)
+    changes = compare(before, after) if before is not None else []
+    print_evaluation(screen, after, before, changes)
+    if out is not None:
+        found = {
+            "before": before and before.to_dict(),
+            "after": after.to_dict(),
+            "differences": list(map(asdict, changes)),
+        }
+        write_text(out, json.dumps(found, ensure_ascii=False, indent=1))
+
+
+def print_evaluation(out: Console, after: Evaluation, before: Evaluation | None, changes: Sequence[Change]) -> None:
+    """Every number with its interval; beside another model, what differs."""
+    if before is None:
+        out.print(Text(after.model, "bold"))
+        head = ("", "value", "95 % interval", "rows")
+        rows = [
+            (MEASURES[name].title, number(m.value), interval(m.low, m.high), f"{m.n:,}")
+            for name, m in after.metrics.items()
+        ]
+        console.table(out, [_bold(head), *rows], right={1, 2, 3})
+    else:
+        out.print(Text.assemble((after.model, "bold"), " against ", (before.model, "bold")))
+        out.print(verdict(told(changes)), soft_wrap=True)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from espalier import cards, console
@@ -32,19 +31,7 @@ def print_methods(out: Console, family: str | None) -> None:
     """Every method (of one family): address, paper, what it does."""
     if family is not None and family not in families():
         raise RecipeError(unknown("family", family, families()))
-    found = all_cards(family)
-    if not out.is_terminal:
-        widths = [max((len(getattr(c, part)) for c in found), default=0) for part in ("address", "paper")]
-        for c in found:
-            print(f"{c.address:<{widths[0]}}  {c.paper:<{widths[1]}}  {c.title}")
-        return
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    table.add_column("method", style="cyan", no_wrap=True)
-    table.add_column("what it does")
-    table.add_column("paper", style="dim", no_wrap=True)
-    for c in found:
-        table.add_row(c.address, c.title, c.paper)
-    out.print(table)
+    console.table(out, [(Text(c.address, "cyan"), Text(c.paper, "dim"), c.title) for c in all_cards(family)])
 
 
 def print_method(out: Console, name: str) -> None:
@@ -75,17 +62,10 @@ def _print_training(out: Console) -> None:
 def _print_options(out: Console, title: str, options: list[cards.Option]) -> None:
     if not options:
         return
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="cyan", no_wrap=True)
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column(no_wrap=True)
-    table.add_column()
-    for option in options:
-        default = "required" if option.default is None else option.default
-        table.add_row(f"  {option.name}", option.type, default, option.comment)
+    rows = [("  " + o.name, o.type, "required" if o.default is None else o.default, o.comment) for o in options]
     out.print()
     out.print(Text(title, style="bold"))
-    out.print(table)
+    console.table(out, [(Text(name, "cyan"), Text(kind, "dim"), *rest) for name, kind, *rest in rows])
     out.print()
 
 

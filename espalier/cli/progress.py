@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -18,8 +18,8 @@ from espalier.evaluation.wording import duration, number
 if TYPE_CHECKING:
     from espalier.train.loop import Event
 
-BOOKKEEPING = {"loss", "grad_norm", "learning_rate", "tokens", "seconds", "examples"}
-SHOWN = 3  # numbers beside the loss
+BOOKKEEPING = {"loss", "grad_norm", "learning_rate", "tokens", "seconds", "examples", "best"}
+SHOWN = 2  # numbers beside the loss
 RECENT = 20  # steps that the shown numbers are means of
 PLAIN_SECONDS = 5.0  # between two plain lines
 
@@ -92,8 +92,7 @@ class Progress:
 
     def _on_eval(self, event: Event) -> None:
         best = "  best so far" if event.values.get("best") else ""
-        numbers = {name: value for name, value in event.values.items() if name != "best"}
-        self.console.print(f"step {event.step:,}: held-back rows  {_named(numbers)}{best}")
+        self.console.print(f"step {event.step:,}  held-back rows: {_named(_shown(event.values), event.values)}{best}")
 
     def _on_save(self, event: Event) -> None:
         self.saved = True
@@ -121,9 +120,9 @@ class Progress:
 
     def _numbers(self) -> str:
         """The loss and what else the objective reports, as means of the last steps."""
-        names = ["loss", *(name for name in self._recent[-1] if name not in BOOKKEEPING)][: 1 + SHOWN]
+        names = _shown(self._recent[-1])
         steps = [step for step in self._recent if all(name in step for name in names)]
-        return _named({name: sum(step[name] for step in steps) / len(steps) for name in names})
+        return _named(names, {name: sum(step[name] for step in steps) / len(steps) for name in names})
 
     def _speed(self, step: int) -> str:
         seconds = sum(values["seconds"] for values in self._recent)
@@ -137,5 +136,9 @@ class Progress:
         return text
 
 
-def _named(numbers: dict[str, float]) -> str:
-    return "  ".join(f"{name.replace('_', ' ')} {number(value)}" for name, value in numbers.items())
+def _shown(values: Mapping[str, float]) -> list[str]:
+    return ["loss", *(name for name in values if name not in BOOKKEEPING)][: 1 + SHOWN]
+
+
+def _named(names: Sequence[str], values: Mapping[str, float]) -> str:
+    return "  ".join(f"{name.replace('_', ' ')} {number(values[name])}" for name in names)

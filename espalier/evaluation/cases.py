@@ -57,6 +57,15 @@ class Case:
             return self.prompt
         return "\n\n".join(f"{message.get('role')}: {text_of(message)}" for message in self.prompt)
 
+    @property
+    def expected(self) -> str:
+        """The right answer, for a report."""
+        if self.kind == "options":
+            return str(self.targets[self.answer])
+        if self.kind == "preference":
+            return _said(self.targets[0])
+        return self.references[0] if self.references else ""
+
     def start(self, renderer: Renderer) -> Ids:
         """The prompt as token ids. [L]"""
         return renderer.prompt(self.prompt or "", self.row.get("tools"))
@@ -85,7 +94,7 @@ def case_of(row: Row) -> Case:
     if prompt is None:
         raise RowError("missing 'prompt'; an evaluation needs prompt, messages or text")
     if row.get("options") is not None:
-        options = tuple(str(option) for option in row["options"])
+        options = _options(row["options"])
         return Case(row, "options", prompt, options, answer=_number(row.get("answer"), options))
     if row.get("chosen") is not None and row.get("rejected") is not None:
         return Case(row, "preference", prompt, (row["chosen"], row["rejected"]))
@@ -121,6 +130,12 @@ def _said(completion: str | Sequence[Mapping[str, Any]]) -> str:
     return reasoning_of(answers_of(completion)[-1])[1]
 
 
+def _options(given: Any) -> tuple[str, ...]:
+    if not isinstance(given, list | tuple) or len(given) < 2:
+        raise RowError("'options' is not a list of two or more texts")
+    return tuple(map(str, given))
+
+
 def _number(answer: Any, options: Sequence[str]) -> int:
     """Which option is right: given by its number from 0, its text, or its letter."""
     letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"[: len(options)]
@@ -128,6 +143,6 @@ def _number(answer: Any, options: Sequence[str]) -> int:
         return answer
     if str(answer) in options:
         return options.index(str(answer))
-    if len(options) > 1 and isinstance(answer, str) and len(answer) == 1 and answer in letters:
+    if isinstance(answer, str) and len(answer) == 1 and answer in letters:
         return letters.index(answer)
     raise RowError("'answer' is neither the number of an option (from 0), nor its text, nor its letter")

@@ -6,8 +6,6 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-import torch
-
 from espalier.contracts import LM
 from espalier.errors import ModelError
 from espalier.evaluation.cases import Case
@@ -33,7 +31,7 @@ class Likelihood:
 def by_engine(
     role: Role, cases: Sequence[Sequence[Rendered]], renderer: Renderer, done: Callable[[int], None]
 ) -> list[list[Likelihood]]:
-    """One likelihood per path of each case, in pieces of the role's token budget."""
+    """One likelihood per path of each case, in pieces of the role's token budget; `done` hears of so many more cases."""
     found: list[list[Likelihood]] = []
     for part in _parts(cases, role):
         forest = Forest.plant([Tree.of(paths) for paths in part], device=role.device)
@@ -42,7 +40,7 @@ def by_engine(
         logps = iter(sums)
         for paths in part:
             found.append([_of(path, next(logps), renderer) for path in paths])
-        done(len(found))
+        done(len(part))
     return found
 
 
@@ -53,7 +51,7 @@ def by_client(lm: LM, cases: Sequence[Case], done: Callable[[int], None]) -> lis
         targets = [t if isinstance(t, str) else text_of(t[-1]) for t in case.targets]
         logps = lm.logprobs(case.prompt or "", targets) if targets else []
         found.append([Likelihood(p, None, len(t.encode())) for p, t in zip(logps, targets, strict=True)])
-        done(len(found))
+        done(1)
     return found
 
 

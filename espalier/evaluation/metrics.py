@@ -16,6 +16,7 @@ from espalier.evaluation.scripts import language, script, words
 
 Array = npt.NDArray[np.float64]
 TIE = 1e-4  # nats: sums of float32 log-probabilities that are closer than this are equal
+TIE_PER_TOKEN = 1e-6  # and their means
 _QUOTES = re.compile("['\"<>()\u300a\u300b\u3008\u3009\u2018\u2019]")  # what KorQuAD's script makes spaces
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 

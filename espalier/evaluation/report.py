@@ -199,7 +199,9 @@ def _flat(values: Table, before: str = "") -> list[tuple[str, object]]:
         if isinstance(value, Mapping):
             found += _flat(value, f"{before}{name} ")
         elif value not in ("", None):
-            found.append((f"{before}{name}".replace("_", " "), LAYOUTS.get(value, value) if name == "layout" else value))
+            found.append(
+                (f"{before}{name}".replace("_", " "), LAYOUTS.get(value, value) if name == "layout" else value)
+            )
     return found
 
 

@@ -179,7 +179,7 @@ class Local:
         return Sample(self.renderer.decode(ids[:-1] if ended else ids), tuple(ids), tuple(logps), ended)
 
     def _rows(self, prompts: Sequence[Ids], copies: int, sampling: Sampling) -> list[Row]:
-        """The rows to write; their chance depends on the prompt and on how often it came before, not on other prompts."""
+        """The rows to write; their chance follows from the prompt and how often it came before, not from others."""
         seen: Counter[str] = Counter()
         rows = []
         for p, ids in enumerate(prompts):
@@ -191,7 +191,7 @@ class Local:
         return rows
 
     def _batches(self, rows: Sequence[Row]) -> Iterator[list[Row]]:
-        """Rows to write together, within the token budget: of like length, or of one length where none may be padded."""
+        """Rows to write together within the token budget: of like length, of one where none may be padded."""
         padded = self.role.inner.layout == "trees"
         batch: list[Row] = []
         widest = 0

@@ -96,7 +96,7 @@ def wilson(successes: float, n: int, *, level: float = 0.95) -> Interval:
     return Interval(p, max(0.0, center - half), min(1.0, center + half))
 
 
-def paired_shares(gained: float, lost: float, n: int, *, level: float = 0.95) -> Interval:
+def paired_shares(gained: int, lost: int, n: int, *, level: float = 0.95) -> Interval:
     """The adjusted Wald interval of a difference of two shares on the same rows (Bonett and Price, 2012).
 
     With a = (gained + 1) / (n + 2) and b = (lost + 1) / (n + 2):  a - b +- z * sqrt((a + b - (a - b)^2) / (n + 2))

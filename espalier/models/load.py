@@ -97,6 +97,14 @@ def context_length(config: Any) -> int | None:
     return found[0] if found else None
 
 
+def _quiet() -> None:
+    """No progress bars of other libraries, and no word about kernels that bitsandbytes would like to download."""
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.disable_progress_bar()
+    logging.getLogger("bitsandbytes").setLevel(logging.CRITICAL)
+
+
 def load_model(target: str, *, dtype: torch.dtype, device: str, quantize: str | None = None) -> nn.Module:
     """The causal language model of a folder or hub id, from safetensors; pickles are refused.
 
@@ -108,6 +116,7 @@ def load_model(target: str, *, dtype: torch.dtype, device: str, quantize: str | 
     """
     from transformers import AutoModelForCausalLM
 
+    _quiet()
     folder = Path(target)
     if folder.exists() and not any(folder.glob("*.safetensors")):
         pickles = [file.name for pattern in PICKLES for file in folder.glob(pattern)]
@@ -128,7 +137,6 @@ def load_model(target: str, *, dtype: torch.dtype, device: str, quantize: str | 
 def _quantization(name: str) -> Any:
     if name != "nf4":
         raise ModelError(f"no quantization named {name!r}. Known: nf4.")
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     try:
         import bitsandbytes  # noqa: F401
     except ImportError:

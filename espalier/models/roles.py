@@ -29,6 +29,7 @@ class Role:
         context: entered around each forward, for instance to switch an adapter off.
         describe: one line for the log: "the base model, adapter off".
         mirror: pairs of the policy's parameters and this role's copies of them.
+        transient: the policy itself, which stands for the role only until it is trained.
     """
 
     def __init__(
@@ -39,12 +40,14 @@ class Role:
         context: Context | None = None,
         describe: str = "",
         mirror: Sequence[tuple[nn.Parameter, nn.Parameter]] = (),
+        transient: bool = False,
     ) -> None:
         self.engine = engine
         self.max_tokens = max_tokens
         self.context = context or contextlib.nullcontext
         self.describe = describe
         self.mirror = mirror
+        self.transient = transient
         self.kind: Kind | None = None
 
     @property
@@ -112,6 +115,10 @@ class Models:
             return roles[name]
         raise AttributeError(f"no role named {name!r}; declared: {', '.join(roles)}")
 
+    def forget_transient(self) -> None:
+        """Take away the roles that the policy stood for, before it moves."""
+        self.roles = {name: role for name, role in self.roles.items() if not role.transient}
+
     def after_step(self, number: int) -> None:
         """Move the copies that follow the policy."""
         for role in self.roles.values():
@@ -128,19 +135,26 @@ def declared(objective: object) -> dict[str, Kind]:
     return {name: kind for name in sorted(names) if isinstance(kind := getattr(objective, name), Kind)}
 
 
-def assemble(objective: object, policy: Role, *, fresh_adapter: bool, base: str = "the model") -> Models:
+def assemble(
+    objective: object, policy: Role, *, fresh_adapter: bool, cached: bool = False, base: str = "the model"
+) -> Models:
     """The policy with the roles an objective declares beside it, made from the policy as it is now.
 
     Args:
         objective: what declares roles as class attributes.
         policy: the role that is about to be trained.
         fresh_adapter: whether its adapter was attached in this run and changes nothing yet.
+        cached: what frozen roles answer is computed before the first step and kept; they need no copy of weights then.
         base: what the policy started from, for the log.
     """
     roles = {}
     for name, kind in declared(objective).items():
         still = isinstance(kind, contracts.Frozen)
-        roles[name] = frozen(policy, name, fresh_adapter=fresh_adapter and still, base=base)
+        if cached and still and not fresh_adapter:
+            describe = f"{base}, as it is before the first step"
+            roles[name] = Role(policy.engine, max_tokens=policy.max_tokens, describe=describe, transient=True)
+        else:
+            roles[name] = frozen(policy, name, fresh_adapter=fresh_adapter and still, base=base)
         roles[name].kind = kind
     return Models(policy, **roles)
 

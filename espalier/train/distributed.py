@@ -56,6 +56,12 @@ def most_over_ranks(value: int) -> int:
     return int(_reduce(value, dist.ReduceOp.MAX)) if world_size() > 1 else value
 
 
+def barrier() -> None:
+    """Wait until every rank is here."""
+    if world_size() > 1:
+        dist.barrier()
+
+
 def wrap(engine: nn.Module, strategy: str) -> nn.Module:
     """The engine as DDP or FSDP2 wants it; alone, the engine itself.
 

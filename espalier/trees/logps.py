@@ -2,20 +2,23 @@
 
     z = softcap(scale * (h W^T + b)),   log p(y) = z_y - logsumexp(z),   entropy = logsumexp(z) - sum(softmax(z) * z)
 
-The forward pass keeps nothing of a tile. Where the head is frozen, d log p / d h is made there too, and the logits are
-computed once; otherwise the backward pass computes each tile again and forms its gradients in place.
+Logits are computed once: the forward pass also makes softmax(z) - onehot(y), which is -d log p / d z. A frozen head
+turns each tile of it into d log p / d h at once; a trained head keeps it until the backward pass, in the compute dtype.
+Where that is too much to keep, or other functionals are asked for, the backward pass computes each tile again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-TILE_BYTES = 64 << 20  # of float32 logits: small enough to stay warm, large enough for full matrix-product speed
+TILE_BYTES = 16 << 20  # of float32 logits: stays in the cache between the matrix product and the softmax
+SMALLEST_TILE = 64  # tokens: the weight is read once per tile
+KEPT_BYTES = 128 << 20  # of softmax(z) - onehot(y); more is computed again in the backward pass
 
 
 @dataclass(frozen=True)
@@ -74,80 +77,100 @@ def token_logps(
         "logps" [T] and one entry per functional.
     """
     functionals = dict(functionals or {})
-    tile = tile or max(16, TILE_BYTES // (4 * head.weight.shape[0]))
-    compute = compute or hidden.dtype
-    found = _Tiles.apply(hidden, head.weight, head.bias, head, targets, tuple(functionals.values()), tile, compute)
+    tile = tile or max(SMALLEST_TILE, TILE_BYTES // (4 * head.weight.shape[0]))
+    how = _How(head, tuple(functionals.values()), tile, compute or hidden.dtype, torch.is_grad_enabled())
+    found = _Tiles.apply(hidden, head.weight, head.bias, targets, how)
     return dict(zip(["logps", *functionals], found, strict=True))
+
+
+@dataclass(frozen=True)
+class _How:
+    """What does not change within one call."""
+
+    head: Head
+    functionals: tuple[Functional, ...]
+    tile: int
+    compute: torch.dtype
+    differentiable: bool
+
+    def tiles(self, hidden: Tensor, cast: Tensor, targets: Tensor) -> Iterator[tuple[slice, Tensor, Tensor, Tensor]]:
+        """Each tile's place, logits [t, V], softmax [t, V] and targets [t]."""
+        for a in range(0, len(targets), self.tile):
+            part = slice(a, a + self.tile)
+            z = self.head._capped(self.head._raw(hidden[part].to(self.compute), cast))
+            yield part, z, torch.softmax(z, -1), targets[part]
+
+    def raw(self, slope: Tensor, z: Tensor) -> Tensor:
+        """A gradient in the logits, back through cap and scale to the matrix product; overwrites it."""
+        if self.head.softcap is not None:
+            slope.mul_(1 - (z / self.head.softcap).square_())
+        return slope if self.head.scale == 1.0 else slope.mul_(self.head.scale)
 
 
 class _Tiles(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any,
-        hidden: Tensor,
-        weight: Tensor,
-        bias: Tensor | None,
-        head: Head,
-        targets: Tensor,
-        functionals: tuple[Functional, ...],
-        tile: int,
-        compute: torch.dtype,
+        ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, how: _How
     ) -> tuple[Tensor, ...]:
-        frozen = not weight.requires_grad and (bias is None or not bias.requires_grad) and not functionals
-        slope = torch.empty_like(hidden, dtype=compute) if frozen and hidden.requires_grad else None
-        cast = weight.to(compute)
+        frozen = not any(ctx.needs_input_grad[1:3])
+        small = frozen or len(targets) * len(weight) * how.compute.itemsize <= KEPT_BYTES
+        once = how.differentiable and any(ctx.needs_input_grad) and small and not how.functionals
+        cast = weight.to(how.compute)
+        slope = hidden.new_empty(len(targets), hidden.shape[1] if frozen else len(weight), dtype=how.compute) if once else None
         found: list[list[Tensor]] = []
-        for a in range(0, len(targets), tile):
-            h, y = hidden[a : a + tile].to(compute), targets[a : a + tile]
-            z = head._capped(head._raw(h, cast))
-            total = z.logsumexp(-1, keepdim=True)
-            logp = (z.gather(1, y[:, None]) - total)[:, 0]
-            found.append([logp, *(f(z, y) for f in functionals)])
+        for part, z, p, y in how.tiles(hidden, cast, targets):
+            total = z.amax(-1) - p.amax(-1).log_()  # exact, and a quarter of the time of logsumexp
+            logp = z.gather(1, y[:, None])[:, 0] - total
+            found.append([logp, *(f(z, y) for f in how.functionals)])
             if slope is not None:
-                slope[a : a + tile] = torch.mm(_slope(z, total, y, head).to(compute), cast)
+                dz = how.raw(_minus_onehot(p, y), z)
+                slope[part] = torch.mm(dz.to(how.compute), cast) if frozen else dz
         ctx.save_for_backward(hidden, weight, bias, targets, slope)
-        ctx.head, ctx.functionals, ctx.tile, ctx.compute = head, functionals, tile, compute
+        ctx.how, ctx.frozen = how, frozen
         if not found:
-            wide = torch.promote_types(compute, torch.float32)
-            return tuple(hidden.new_zeros(0, dtype=wide) for _ in range(1 + len(functionals)))
+            wide = torch.promote_types(how.compute, torch.float32)
+            return tuple(hidden.new_zeros(0, dtype=wide) for _ in range(1 + len(how.functionals)))
         return tuple(torch.cat(column) for column in zip(*found, strict=True))
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor, *more: Tensor) -> tuple[Tensor | None, ...]:
         hidden, weight, bias, targets, slope = ctx.saved_tensors
-        head: Head = ctx.head
-        if slope is not None:
-            return ((slope * grad[:, None].to(slope.dtype)).to(hidden.dtype), *[None] * 7)
-        cast = weight.to(ctx.compute)
-        dh = torch.empty_like(hidden)
-        dw = torch.zeros_like(weight, dtype=torch.promote_types(ctx.compute, torch.float32)) if weight.requires_grad else None
-        db = torch.zeros_like(bias, dtype=grad.dtype) if bias is not None and bias.requires_grad else None
-        for a in range(0, len(targets), ctx.tile):
-            part = slice(a, a + ctx.tile)
-            h, y = hidden[part].to(ctx.compute), targets[part]
-            z = head._capped(head._raw(h, cast))
-            extra = _through(ctx.functionals, z, y, [g[part] for g in more])
-            dz = _slope(z, z.logsumexp(-1, keepdim=True), y, head, grad[part, None], extra)
-            if db is not None:
-                db += dz.sum(0) / head.scale
-            dz = dz.to(ctx.compute)
-            dh[part] = torch.mm(dz, cast)
-            if dw is not None:
-                dw += torch.mm(dz.t(), h)
-        return dh, None if dw is None else dw.to(weight.dtype), None if db is None else db.to(bias.dtype), *[None] * 5
+        how: _How = ctx.how
+        down = -grad[:, None]  # the slopes are of -log p
+        if slope is None:
+            return *_again(ctx, grad, more), None, None
+        if ctx.frozen:
+            return (slope * down.to(slope.dtype)).to(hidden.dtype), None, None, None, None
+        dh = torch.mm(slope, weight.to(how.compute)).to(hidden.dtype).mul_(down)
+        dw = torch.mm(slope.t(), (hidden * down).to(how.compute)) if ctx.needs_input_grad[1] else None
+        db = torch.mv(slope.t(), down[:, 0].to(how.compute)) if ctx.needs_input_grad[2] else None
+        return dh, dw if dw is None else dw.to(weight.dtype), db if db is None else db.to(bias.dtype), None, None
 
 
-def _slope(
-    z: Tensor, total: Tensor, targets: Tensor, head: Head, grad: Tensor | None = None, extra: Tensor | None = None
-) -> Tensor:
-    """(onehot - softmax) * grad + extra, back through cap and scale to the raw logits; overwrites z."""
-    cap = 1 - (z / head.softcap).square() if head.softcap is not None else None
-    dz = z.sub_(total).exp_().neg_()
-    dz.scatter_add_(1, targets[:, None], torch.ones_like(targets[:, None], dtype=dz.dtype))
-    dz = dz if grad is None else dz.mul_(grad)
-    dz = dz if extra is None else dz.add_(extra)
-    dz = dz if cap is None else dz.mul_(cap)
-    return dz if head.scale == 1.0 else dz.mul_(head.scale)
+def _again(ctx: Any, grad: Tensor, more: tuple[Tensor, ...]) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    """Gradients of hidden states, weight and bias, each tile of logits computed a second time."""
+    hidden, weight, bias, targets, _ = ctx.saved_tensors
+    how: _How = ctx.how
+    cast = weight.to(how.compute)
+    dh = torch.empty_like(hidden)
+    dw = torch.zeros_like(weight, dtype=torch.promote_types(how.compute, torch.float32)) if weight.requires_grad else None
+    db = torch.zeros_like(bias, dtype=grad.dtype) if bias is not None and bias.requires_grad else None
+    for part, z, p, y in how.tiles(hidden, cast, targets):
+        extra = _through(how.functionals, z, y, [g[part] for g in more])
+        dz = _minus_onehot(p, y).mul_(-grad[part, None])
+        dz = how.raw(dz if extra is None else dz.add_(extra), z)
+        if db is not None:
+            db += dz.sum(0)
+        dz = dz.to(how.compute)
+        dh[part] = torch.mm(dz, cast)
+        if dw is not None:
+            dw += torch.mm(dz.t(), hidden[part].to(how.compute))
+    return dh, dw if dw is None else dw.to(weight.dtype), db if db is None else db.to(bias.dtype)
+
+
+def _minus_onehot(p: Tensor, targets: Tensor) -> Tensor:
+    """softmax(z) - onehot(y), in place."""
+    return p.scatter_add_(1, targets[:, None], torch.full_like(targets[:, None], -1, dtype=p.dtype))
 
 
 def _through(functionals: tuple[Functional, ...], z: Tensor, targets: Tensor, grads: list[Tensor]) -> Tensor | None:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from espalier.errors import ModelError
-from espalier.models.heads import base_of, head_of
+from espalier.models.heads import base_of
 from espalier.trees.engine import Engine, LayoutName, rotary_limits
 from espalier.trees.forest import Forest
 from espalier.trees.tree import Branch, Tree
@@ -52,7 +52,8 @@ def choose_layout(model: nn.Module, *, max_tokens: int | None = None) -> Verdict
     with _left_as_it_was(model):
         twin = twin_of(base, max_tokens)
         subjects = [Subject(twin, TWIN)] if twin is not None else []
-        subjects.append(Subject(model, OWN if _is_exact(base) else COARSE))
+        wide = all(p.dtype in (torch.float32, torch.float64) for p in model.parameters())
+        subjects.append(Subject(model, OWN if wide else COARSE))
         shared = _problem(subjects, "trees")
         if shared is None:
             return Verdict("trees", "prompts are shared: it agrees with the model's own forward")
@@ -68,22 +69,47 @@ def choose_layout(model: nn.Module, *, max_tokens: int | None = None) -> Verdict
 
 def _require_causal(model: Any, max_tokens: int | None) -> None:
     base = base_of(model)
-    kind, config = type(base).__name__, base.config.get_text_config()
-    if base.config.is_encoder_decoder or not base.can_generate():
-        raise ModelError(f"{kind} is no causal language model. Give one that generates text from left to right.")
-    if getattr(model, "active_peft_config", None) is not None and model.active_peft_config.is_prompt_learning:
-        raise ModelError("adapters of virtual tokens (prompt, prefix and P-tuning) are not supported on a loaded model.")
-    limit = rotary_limits(config).get("dynamic")
+    kind = type(base).__name__
+    if base.config.is_encoder_decoder or base.get_output_embeddings() is None:
+        raise ModelError(f"{kind} is no causal language model. Give one that writes text from left to right.")
+    adapter = getattr(model, "active_peft_config", None)
+    if adapter is not None and adapter.is_prompt_learning:
+        raise ModelError(
+            "an adapter of virtual tokens (prompt, prefix or P-tuning) is not supported; give another adapter."
+        )
+    limit = rotary_limits(base.config.get_text_config()).get("dynamic")
     if limit is not None and (max_tokens or 0) > limit:
         raise ModelError(
-            f"{kind} scales positions beyond {limit} tokens by the longest row it has seen, so results would depend on the "
-            f"order of the rows. Set max_tokens = {limit} or less."
+            f"{kind} scales positions beyond {limit} tokens by the longest row it has seen, so results would depend on "
+            f"the order of the rows. Set max_tokens = {limit}."
         )
-    head_of(model)
 
 
-def _is_exact(model: nn.Module) -> bool:
-    return all(p.dtype in (torch.float32, torch.float64) for p in model.parameters())
+@contextlib.contextmanager
+def _left_as_it_was(model: nn.Module) -> Iterator[None]:
+    """In eval mode and full precision, without a gradient for any weight, and a fresh adapter moved so that it acts."""
+    modes = [(module, module.training) for module in model.modules()]
+    trained = [p for p in model.parameters() if p.requires_grad]
+    adapter = [(p, p.detach().clone()) for p in trained] if hasattr(model, "peft_config") else []
+    precision = torch.get_float32_matmul_precision()
+    try:
+        torch.set_float32_matmul_precision("highest")
+        model.eval()
+        with torch.random.fork_rng(devices=[]), torch.enable_grad():
+            torch.manual_seed(0)
+            for p in trained:
+                p.requires_grad_(False)
+            for p, _ in adapter:
+                p.add_(torch.randn(p.shape).to(p), alpha=0.05)
+            yield
+    finally:
+        for p, before in adapter:
+            p.data.copy_(before)
+        for p in trained:
+            p.requires_grad_(True)
+        for module, training in modes:
+            module.training = training
+        torch.set_float32_matmul_precision(precision)
 
 
 def _problem(subjects: Sequence[Subject], layout: LayoutName) -> str | None:
@@ -107,53 +133,56 @@ class Subject:
         self.model = model
         self.tolerance = tolerance
         self.exact = tolerance < COARSE
-        device = next(model.parameters()).device
-        self.forest = Forest(_trees(base_of(model).config.get_text_config()), device=device, min_shared=1)
-        self.weights = torch.randn(self.forest.size("token"), generator=torch.Generator().manual_seed(1)).to(device)
-        nodes, starts = self.forest.grown[1], self.forest.layout.starts
-        runs = [[torch.arange(starts[n], starts[n] + len(self.forest.layout.nodes[n].ids)) for n in c] for c in nodes]
-        self.places = [torch.cat(run)[: len(p.ids)].to(device) for run, p in zip(runs, self.forest.paths, strict=True)]
-        self.logps, self.gradient = self._own()
-
-    def _own(self) -> tuple[Tensor, Tensor]:
-        """The model's own forward, one completion at a time: log-probabilities [tokens], gradient on the stream [N, H]."""
-        found, seen, gradients = [], {}, []
-        for path, places in zip(self.forest.paths, self.places, strict=True):
-            ids = torch.from_numpy(path.ids).long().to(places.device)
-            with self._embedded() as embedded:
-                logits = self.model(input_ids=ids[None], use_cache=False).logits[0].float()
-            counted = torch.from_numpy(path.counted).to(places.device)
-            logps = logits.log_softmax(-1)
-            found.append(logps[counted - 1, ids[counted]])
-            self._check_causal(logps.detach(), places, seen)
-            gradients.append(embedded)
-        logps = torch.cat(found)
-        return logps.detach(), self._gradient(logps, gradients)
-
-    def _check_causal(self, logps: Tensor, places: Tensor, seen: dict[int, Tensor]) -> None:
-        """What two completions share must not depend on what follows it."""
-        for row, place in zip(logps, places.tolist(), strict=True):
-            before = seen.setdefault(place, row)
-            if float((before - row).abs().mean()) > self.tolerance:
-                name = type(base_of(self.model)).__name__
-                raise ModelError(f"{name} is no causal language model: what it predicts depends on what comes after.")
+        self.device = next(model.parameters()).device
+        base = base_of(model)
+        self.forest = Forest(_trees(base.config.get_text_config()), device=self.device, min_shared=1)
+        layout = self.forest.layout
+        self.weights = torch.randn(self.forest.size("token")).to(self.device)
+        self.places = []  # of each completion's tokens in the stream
+        for path, chain in zip(self.forest.paths, self.forest.grown[1], strict=True):
+            runs = [np.arange(layout.starts[n], layout.starts[n] + len(layout.nodes[n].ids)) for n in chain]
+            self.places.append(torch.from_numpy(np.concatenate(runs)[: len(path.ids)]).to(self.device))
+        try:
+            self.logps, self.gradient = self._own()
+        except Exception as error:
+            if isinstance(error, ModelError):
+                raise
+            raise ModelError(f"{type(base).__name__}: its own forward fails: {error}") from error
 
     def problem(self, layout: LayoutName) -> str | None:
         """How a layout misses the model's own answers, or None."""
         engine = Engine(self.model, layout=layout)
-        with self._embedded() as embedded:
+        with self._embedded() as embedded, torch.set_grad_enabled(self.exact):
             logps = engine(self.forest)["logps"]
         off = (logps.detach() - self.logps).abs()
         worst = float(off.max() if self.exact else off.mean())
         if not worst <= self.tolerance:
             return f"log-probabilities differ by {worst:.2g} nats"
-        gradient = self._gradient(logps, [embedded])
-        worst = float((gradient - self.gradient).abs().max() / self.gradient.abs().max()) if self.exact else 0.0
-        return f"gradients differ by {worst:.2g} of the largest" if not worst <= self.tolerance else None
+        off = (self._gradient(logps, embedded, layout) - self.gradient).abs()
+        worst = float(off.max() / self.gradient.abs().max().clamp_min(1e-30)) if self.exact else 0.0
+        return None if worst <= self.tolerance else f"gradients differ by {worst:.2g} of the largest"
+
+    def _own(self) -> tuple[Tensor, Tensor]:
+        """One completion at a time, the model's own log-probabilities [tokens] and gradient on the stream [N, H]."""
+        found: list[Tensor] = []
+        seen: dict[int, Tensor] = {}
+        with self._embedded() as embedded, torch.set_grad_enabled(self.exact):
+            for path, places in zip(self.forest.paths, self.places, strict=True):
+                ids, counted = (torch.from_numpy(x).long().to(self.device) for x in (path.ids, path.counted))
+                logps = self.model(input_ids=ids[None], use_cache=False).logits[0].float().log_softmax(-1)
+                found.append(logps[counted - 1, ids[counted]])
+                for place, row in zip(places.tolist(), logps.detach(), strict=True):
+                    if float((seen.setdefault(place, row) - row).abs().mean()) > self.tolerance:
+                        name = type(base_of(self.model)).__name__
+                        raise ModelError(
+                            f"{name} is no causal language model: what it predicts depends on what follows."
+                        )
+        logps = torch.cat(found)
+        return logps.detach(), self._gradient(logps, embedded, "rows")
 
     @contextlib.contextmanager
     def _embedded(self) -> Iterator[list[Tensor]]:
-        """Catch the embedded tokens, and have them ask for a gradient: every model has them, frozen and quantized too."""
+        """Catch the embedded tokens and ask for their gradient: every model has them, a frozen or quantized one too."""
         caught: list[Tensor] = []
 
         def catch(module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
@@ -166,6 +195,32 @@ class Subject:
         finally:
             handle.remove()
 
-    def _gradient(self, logps: Tensor, embedded: Sequence[list[Tensor]]) -> Tensor:
-        """Gradient of a random sum in the embedded tokens, gathered on the stream. [N, H]"""
-        ...
+    def _gradient(self, logps: Tensor, embedded: Sequence[Tensor], layout: LayoutName) -> Tensor:
+        """Gradient of a random sum of log-probabilities in the embedded tokens, added up on the stream. [N, H]"""
+        if not self.exact:
+            return logps.new_zeros(0)
+        gradients = torch.autograd.grad((logps * self.weights).sum(), embedded)
+        if layout == "trees":
+            return gradients[0][0]
+        stream = logps.new_zeros(len(self.forest.layout.ids), gradients[0].shape[-1])
+        for row, places in zip((row for batch in gradients for row in batch), self.places, strict=True):
+            stream.index_add_(0, places, row[: len(places)])
+        return stream
+
+
+def _trees(config: Any) -> list[Tree]:
+    """Three examples of 1, 2 and 3 completions, prompts of different length, completions that share a beginning."""
+    ids = np.random.default_rng(0).integers(3, min(config.vocab_size, 1000), 64).tolist()
+    start, ids = ids[:1], [i for i in ids[1:] if i != config.pad_token_id]
+
+    def path(prompt: list[int], completion: list[int]) -> Branch:
+        mask = [False] * len(prompt) + [True] * len(completion)
+        return Branch(np.array(prompt + completion, np.int32), np.array(mask))
+
+    short, middle, long = start + ids[:2], start + ids[2:6], start + ids[6:12]
+    first, second, third = ids[12:17], ids[17:20], ids[20:24]
+    return [
+        Tree((path(short, first),)),
+        Tree((path(middle, second), path(middle, third))),
+        Tree((path(long, first), path(long, first[:2] + second), path(long, third))),
+    ]

@@ -1,7 +1,7 @@
 """A small twin of a model: the same architecture, every part of which acts within a dozen tokens.
 
 A window of 4,096 cannot be seen on short rows, a soft cap of 50 hardly, an attention sink of zero not at all, and
-nothing can in bfloat16. The twin has windows of 4, low caps, random weights in float32, few layers and small dimensions.
+little of anything in bfloat16. The twin has windows of 4, low caps, random float32 weights, few and small layers.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def twin_of(model: Any, max_tokens: int | None = None) -> Any:
                 _draw(twin)
                 twin(input_ids=torch.arange(3, 8)[None], use_cache=False)
                 return twin
-        except Exception:  # noqa: S112  # any class may refuse dimensions it was not made for, each in its own way
+        except Exception:  # any class may refuse dimensions it was not made for, each in its own way
             continue
     return None
 
@@ -79,7 +79,8 @@ def _config(config: Any, shrink: bool, max_tokens: int | None) -> Any:
     _set(text, TOKENS)
     text.pad_token_id = 0  # must lie within the vocabulary, where there is one at all
     if shrink:
-        ratio = text.num_attention_heads // (getattr(text, "num_key_value_heads", None) or text.num_attention_heads)
+        heads = getattr(text, "num_attention_heads", None) or 1
+        ratio = heads // (getattr(text, "num_key_value_heads", None) or heads)
         _set(text, {"num_key_value_heads": max(1, SMALL["num_attention_heads"] // ratio)})
         _set(text, SMALL)
         rope = getattr(text, "rope_parameters", None) or {}

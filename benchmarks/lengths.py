@@ -1,0 +1,84 @@
+"""Rows to train on: random words in lengths that are drawn, or those of real data; prompts and answers in TRL's fields."""
+
+from __future__ import annotations
+
+import json
+import lzma
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.shapes import LAST_SPECIAL
+
+Lengths = tuple[int, int, int]  # tokens of prompt, chosen, rejected
+LONGEST = 1000  # prompt and answer; TRL cuts at 1,024
+
+
+def synthetic(count: int, seed: int = 0) -> list[Lengths]:
+    """Log-normal lengths: prompts around 135 tokens (50 to 400), answers around 85 (20 to 300), alike within a pair."""
+    chance = np.random.default_rng(seed)
+    prompts = np.exp(chance.normal(np.log(135), 0.6, count)).clip(50, 400)
+    pair = chance.normal(np.log(85), 0.6, (count, 1))
+    answers = np.exp(pair + chance.normal(0, 0.4, (count, 2))).clip(20, 300)
+    return [(round(p), round(c), round(r)) for p, (c, r) in zip(prompts, answers, strict=True)]
+
+
+def real(kind: str, count: int, seed: int = 0) -> list[Lengths]:
+    """Lengths in GPT-2 tokens of rows in $ESPALIER_DATA: "hh" pairs or "alpaca" rows; those too long for both are left out."""
+    from tokenizers import ByteLevelBPETokenizer
+
+    data = Path(os.environ["ESPALIER_DATA"])
+    vocabulary = data.parent / "models/gpt2_tokenizer"
+    bpe = ByteLevelBPETokenizer.from_file(str(vocabulary / "vocab.json"), str(vocabulary / "merges.txt"))
+    texts = list(_hh(data) if kind == "hh" else _alpaca(data))
+    found = []
+    for i in np.random.default_rng(seed).permutation(len(texts)):
+        p, c, r = (len(bpe.encode(text).ids) for text in texts[i])
+        if min(p, c, r) > 0 and p + max(c, r) <= LONGEST:
+            found.append((p, c, r))
+        if len(found) == count:
+            break
+    return found
+
+
+def _hh(data: Path) -> Iterator[tuple[str, str, str]]:
+    """Transcripts that share everything up to the last assistant turn."""
+    turn = "\n\nAssistant:"
+    for line in lzma.open(data / "preferences/hh_harmless_dev.jsonl.xz", "rt"):
+        row = json.loads(line)
+        (prompt, chosen), (other, rejected) = (_last(row[side], turn) for side in ("chosen", "rejected"))
+        if prompt == other:
+            yield prompt, chosen, rejected
+
+
+def _last(text: str, turn: str) -> tuple[str, str]:
+    prompt, mark, answer = text.rpartition(turn)
+    return prompt + mark, answer
+
+
+def _alpaca(data: Path) -> Iterator[tuple[str, str, str]]:
+    for line in lzma.open(data / "instructions/alpaca_en_dev.jsonl.xz", "rt"):
+        row = json.loads(line)
+        yield row["instruction"] + row["input"], row["output"], row["output"]
+
+
+def write(path: Path, lengths: list[Lengths], vocabulary: int, seed: int = 0) -> None:
+    """One JSON row per line: words by Zipf's law in these lengths, fields prompt, chosen and rejected."""
+    chance = np.random.default_rng(seed)
+    share = 1 / np.arange(1, vocabulary - LAST_SPECIAL)
+    share /= share.sum()
+
+    def words(count: int) -> str:
+        return " ".join(f"w{LAST_SPECIAL + 1 + i}" for i in chance.choice(len(share), count, p=share))
+
+    with path.open("w") as file:
+        for p, c, r in lengths:
+            row = {"prompt": words(p), "chosen": " " + words(c), "rejected": " " + words(r)}
+            file.write(json.dumps(row) + "\n")
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    """The rows of such a file."""
+    return [json.loads(line) for line in path.open()]

@@ -1,0 +1,62 @@
+"""What a side measures about itself and the machine: memory, matrix-product rate, versions."""
+
+from __future__ import annotations
+
+import datetime
+import importlib.metadata
+import os
+import statistics
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+
+def reset_peak() -> None:
+    """Start a new high-water mark of this process's resident memory (Linux)."""
+    Path("/proc/self/clear_refs").write_text("5")
+
+
+def memory() -> tuple[float, float]:
+    """Resident memory now and its high-water mark, in MB."""
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    now, peak = (int(status[name].split()[0]) / 1024 for name in ("VmRSS", "VmHWM"))
+    return now, peak
+
+
+def held(*models: nn.Module) -> float:
+    """MB of the weights of these models, and of gradients and Adam's two moments of what they train."""
+    weights = {id(p): p for model in models for p in model.parameters()}.values()
+    size = sum(p.numel() * p.element_size() * (4 if p.requires_grad else 1) for p in weights)
+    return size / 2**20
+
+
+def gemm_rate(dtype: torch.dtype, size: int = 2048) -> float:
+    """GFLOP/s of a square matrix product, the median of several."""
+    a, b = torch.randn(size, size, dtype=dtype), torch.randn(size, size, dtype=dtype)
+    seconds = []
+    for _ in range(7):
+        begun = time.perf_counter()
+        a @ b
+        seconds.append(time.perf_counter() - begun)
+    return 2 * size**3 / statistics.median(seconds[2:]) / 1e9
+
+
+def machine() -> dict[str, Any]:
+    """What the numbers were measured on, and when."""
+    names = [line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line]
+    with torch.no_grad():
+        rates = {"bfloat16": round(gemm_rate(torch.bfloat16)), "float32": round(gemm_rate(torch.float32))}
+        torch.set_float32_matmul_precision("medium")
+        rates["float32, precision medium"] = round(gemm_rate(torch.float32))
+        torch.set_float32_matmul_precision("highest")
+    return {
+        "cpu": names[0] if names else "unknown",
+        "cores": os.cpu_count(),
+        "load": round(os.getloadavg()[0], 2),
+        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "gflops": rates,
+        **{name: importlib.metadata.version(name) for name in ("torch", "transformers", "trl", "peft")},
+    }

@@ -1,0 +1,92 @@
+"""Our side of a race: the real engine, objectives and `optimize`, fed from the rows that TRL gets. Prints one JSON line."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks import lengths, meter
+from benchmarks.shapes import END, ids
+from espalier.adapters.lora import LoRA
+from espalier.models.roles import Models, Role, assemble
+from espalier.objectives.dpo import DPO
+from espalier.objectives.sft import SFT
+from espalier.optimizers.adamw import AdamW
+from espalier.train.loop import Here, optimize
+from espalier.train.reference import ReferenceCache, weights_key
+from espalier.trees.engine import Engine
+from espalier.trees.forest import Forest
+from espalier.trees.tree import Branch, Field, Tree
+
+
+def plant(row: dict[str, str], method: str) -> Tree:
+    """The tree of a row: word ids, an end token after each answer, only answers count."""
+    prompt = ids(row["prompt"])
+    branches = []
+    for side in ("chosen", "rejected") if method == "dpo" else ("chosen",):
+        answer = [*ids(row[side]), END]
+        mask = np.repeat([False, True], [len(prompt), len(answer)])
+        branches.append(Branch(np.array(prompt + answer, np.int32), mask))
+    index = {"chosen": Field([0], index="completion"), "rejected": Field([1], index="completion")} if method == "dpo" else {}
+    return Tree.of(branches, weight=1.0, **index)
+
+
+def models_of(spec: dict[str, Any], objective: Any) -> Models:
+    """The roles of a run, from the folder with the weights."""
+    from transformers import AutoModelForCausalLM
+
+    model: Any = AutoModelForCausalLM.from_pretrained(spec["folder"], dtype=getattr(torch, spec["weights"]))
+    if spec["lora"]:
+        model = LoRA().attach(model)
+    autocast = torch.bfloat16 if spec["dtype"] == "bfloat16" else None
+    policy = Role(Engine(model, autocast=autocast), max_tokens=spec["tokens_per_piece"])
+    if spec["reference"] == "cached" and not spec["lora"]:
+        return Models(policy, reference=policy)  # the untouched policy fills the cache and is not needed again
+    return assemble(objective, policy, fresh_adapter=spec["lora"])
+
+
+def run(spec: dict[str, Any]) -> dict[str, Any]:
+    """One epoch over the rows in their order; what it took, step by step."""
+    torch.set_num_threads(spec["threads"])
+    torch.set_float32_matmul_precision(spec.get("precision", "medium"))
+    libraries, _ = meter.memory()
+    objective = DPO() if spec["method"] == "dpo" else SFT()
+    models = models_of(spec, objective)
+    trained = [p for p in models.policy.inner.parameters() if p.requires_grad]
+    optimizer = AdamW().build([{"params": trained, "lr": 1e-5}])
+    trees = [plant(row, spec["method"]) for row in lengths.read(Path(spec["rows"]))]
+    begun = time.perf_counter()
+    cache = None
+    if spec["method"] == "dpo" and spec["reference"] == "cached":
+        cache = ReferenceCache(Path(spec["scratch"]) / "reference.sqlite", weights_key(models.policy.inner))
+        Here(0, torch.Generator(), cache).reference_logps(Forest.plant(trees), models)
+    prepared = time.perf_counter() - begun
+    meter.reset_peak()
+    seconds, tokens, losses = [], [], []
+    for number, at in enumerate(range(0, len(trees), spec["batch"])):
+        begun = time.perf_counter()
+        forest = objective.prepare(trees[at : at + spec["batch"]], models, Here(number, torch.Generator(), cache))
+        report = optimize(objective, models, forest, optimizer, max_tokens=spec["tokens_per_piece"])
+        seconds.append(time.perf_counter() - begun)
+        tokens.append(sum(len(node.ids) for node in forest.layout.nodes))
+        losses.append(report["loss"])
+    roles = {id(role.inner): role.inner for role in models.roles.values()}.values()
+    return {
+        "seconds": seconds,
+        "tokens": tokens,
+        "loss": sum(losses) / len(losses),
+        "prepared": prepared,
+        "libraries": libraries,
+        "peak": meter.memory()[1],
+        "held": meter.held(*roles),
+    }
+
+
+if __name__ == "__main__":
+    print(json.dumps(run(json.loads(sys.argv[1]))))

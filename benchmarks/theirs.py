@@ -1,0 +1,113 @@
+"""TRL's side of a race, driven through its trainers as a user drives them. Prints one JSON line."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks import lengths, meter
+
+
+def options(spec: dict[str, Any]) -> dict[str, Any]:
+    """TRL's own defaults, or the fastest and leanest of its settings found on a CPU."""
+    found: dict[str, Any] = {"per_device_train_batch_size": spec["batch"], "bf16": spec["dtype"] == "bfloat16"}
+    if spec["setting"] == "best":
+        found |= {
+            "per_device_train_batch_size": 1,
+            "gradient_accumulation_steps": spec["batch"],
+            "gradient_checkpointing": False,
+        }
+    if spec["method"] == "dpo":
+        found["precompute_ref_log_probs"] = spec["reference"] == "cached"
+    return found
+
+
+def trainer_of(spec: dict[str, Any], watch: Any) -> Any:
+    """A TRL trainer on the rows, in their order, for one epoch."""
+    from datasets import Dataset
+    from peft import LoraConfig
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
+
+    rows = lengths.read(Path(spec["rows"]))
+    if spec["method"] == "sft":
+        rows = [{"prompt": row["prompt"], "completion": row["chosen"]} for row in rows]
+    trainer, config = (DPOTrainer, DPOConfig) if spec["method"] == "dpo" else (SFTTrainer, SFTConfig)
+    lora = LoraConfig(r=16, lora_alpha=32, target_modules="all-linear", task_type="CAUSAL_LM") if spec["lora"] else None
+    return trainer(
+        model=AutoModelForCausalLM.from_pretrained(spec["folder"], dtype=getattr(torch, spec["weights"])),
+        args=config(
+            output_dir=spec["scratch"],
+            num_train_epochs=1,
+            learning_rate=1e-5,
+            lr_scheduler_type="constant",
+            train_sampling_strategy="sequential",
+            save_strategy="no",
+            logging_strategy="no",
+            report_to=[],
+            use_cpu=True,
+            disable_tqdm=True,
+            dataloader_pin_memory=False,
+            **options(spec),
+        ),
+        train_dataset=Dataset.from_list(rows),
+        processing_class=AutoTokenizer.from_pretrained(spec["folder"]),
+        peft_config=lora,
+        callbacks=[watch],
+    )
+
+
+def watch() -> Any:
+    """A callback that notes when training begins and when each step ends."""
+    from transformers import TrainerCallback
+
+    class Watch(TrainerCallback):
+        def __init__(self) -> None:
+            self.times: list[float] = []
+
+        def on_step_begin(self, *_: Any, **__: Any) -> None:
+            if not self.times:
+                meter.reset_peak()
+                self.times.append(time.perf_counter())
+
+        def on_step_end(self, *_: Any, **__: Any) -> None:
+            self.times.append(time.perf_counter())
+
+    return Watch()
+
+
+def run(spec: dict[str, Any]) -> dict[str, Any]:
+    """One epoch over the rows in their order; what it took, step by step."""
+    import trl.trainer.dpo_trainer
+    import trl.trainer.sft_trainer  # noqa: F401  # so that libraries are loaded before memory is read
+
+    torch.set_num_threads(spec["threads"])
+    libraries, _ = meter.memory()
+    watched = watch()
+    begun = time.perf_counter()
+    trainer = trainer_of(spec, watched)
+    done = trainer.train()
+    models = [trainer.model, *([trainer.ref_model] if getattr(trainer, "ref_model", None) is not None else [])]
+    times = watched.times
+    return {
+        "seconds": [b - a for a, b in zip(times, times[1:], strict=False)],
+        "tokens": [],
+        "loss": done.training_loss,
+        "prepared": times[0] - begun,
+        "libraries": libraries,
+        "peak": meter.memory()[1],
+        "held": meter.held(*models),
+    }
+
+
+if __name__ == "__main__":
+    logging.disable(logging.WARNING)
+    warnings.filterwarnings("ignore")
+    print(json.dumps(run(json.loads(sys.argv[1]))))

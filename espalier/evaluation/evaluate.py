@@ -1,0 +1,236 @@
+"""A model on rows: perplexity, right options, preferences, and what it answers; every number with its interval.
+
+What is measured follows from what a row holds:
+
+    prompt, completion / messages / text    perplexity per token, bits per byte
+    prompt, options, answer                 the right option has the highest likelihood, summed and per byte
+    prompt, chosen, rejected                the chosen one is likelier, summed and per token; against a reference,
+                                            log p / p_reference is higher: the accuracy of DPO's implicit reward
+    a prompt of any but options             an answer is generated: ended, length, repetition, script
+    ... with completion, messages, answer   exact match and F1 of that answer
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from espalier.contracts import LM, Row, Sample
+from espalier.errors import RowError
+from espalier.evaluation import metrics
+from espalier.evaluation.cases import Case, case_of, counted
+from espalier.evaluation.likelihood import Likelihood, by_client, by_engine
+from espalier.evaluation.results import Evaluation, Example, Score, summarize
+from espalier.evaluation.scripts import language, script
+from espalier.lm.generate import Sampling
+from espalier.lm.local import Local
+from espalier.messages import thought
+from espalier.models.roles import Role
+from espalier.render import Ids, Rendered, Renderer
+
+Progress = Callable[[str, int, int], None]  # evaluating or sampling, how many rows of how many
+PROMPTS = 64  # prompts answered between two calls of progress
+
+
+@dataclass
+class _Measured:
+    """A case on its way."""
+
+    number: int
+    case: Case
+    paths: list[Rendered] = field(default_factory=list)
+    start: Ids | None = None
+    logps: list[float] = field(default_factory=list)
+    sample: Sample | None = None
+    scores: dict[str, Score] = field(default_factory=dict)
+
+
+def evaluate(
+    model: Role | LM,
+    rows: Iterable[Mapping[str, Any]],
+    renderer: Renderer,
+    *,
+    reference: Role | None = None,
+    name: str = "model",
+    generate: bool = True,
+    answered: int | None = None,
+    max_tokens: int = 256,
+    temperature: float = 0.0,
+    resamples: int = 2000,
+    seed: int = 0,
+    progress: Progress = lambda what, done, of: None,
+) -> Evaluation:
+    """Measure a model on rows.
+
+    Args:
+        model: a role of a local model, or any language model; one that is not local has no perplexity per token and
+            nothing on raw text.
+        rows: of one kind or of several.
+        renderer: the one the model was trained with.
+        reference: what the model started from, for preferences.
+        name: what to call the model.
+        generate: whether to answer prompts; by far the slowest part.
+        answered: answer only so many prompts, the first ones.
+        max_tokens: longest answer.
+        temperature: of the answers; 0 is greedy.
+        resamples: of the bootstrap.
+        seed: of answers and bootstrap.
+        progress: called as rows are done.
+
+    Raises:
+        RowError: not one row can be measured; the sentence says why.
+    """
+    local = Local(model, renderer) if isinstance(model, Role) else model
+    skipped: Counter[str] = Counter()
+    total, found = _ready(rows, local, skipped)
+    if not found:
+        reasons = "; ".join(f"{reason} ({n})" for reason, n in skipped.most_common(3)) or "there are none"
+        raise RowError(f"none of {total} rows can be measured: {reasons}.")
+    _weigh(local, reference, found, progress)
+    if generate:
+        _answer(local, found[:answered], skipped, Sampling(temperature, 1.0, max_tokens, seed), progress)
+    examples = [_example(measured) for measured in found]
+    options = {"generate": generate, "max_tokens": max_tokens, "temperature": temperature, "seed": seed}
+    return Evaluation(
+        model=name,
+        tokens=renderer.key,
+        metrics=summarize(examples, resamples=resamples, seed=seed),
+        examples=examples,
+        rows=total,
+        skipped=dict(skipped),
+        options=options | {"resamples": resamples, "reference": reference.describe if reference else None},
+    )
+
+
+def _ready(rows: Iterable[Mapping[str, Any]], model: LM, skipped: Counter[str]) -> tuple[int, list[_Measured]]:
+    """The rows that can be measured; every other is counted with its reason."""
+    total, found = 0, []
+    for number, row in enumerate(rows):
+        total += 1
+        try:
+            found.append(_read(number, row if isinstance(row, Row) else Row(row, f"row {number + 1}"), model))
+        except RowError as error:
+            skipped[getattr(error, "reason", str(error).rstrip("."))] += 1
+    return total, found
+
+
+def _read(number: int, row: Row, model: LM) -> _Measured:
+    case = case_of(row)
+    if not isinstance(model, Local):
+        if case.kind == "text":
+            raise RowError("raw text needs a model on this machine")
+        return _Measured(number, case)
+    paths, longest = case.paths(model.renderer), model.context
+    if paths and not all(map(counted, paths)):
+        raise RowError("no token to score")
+    if longest is not None and any(len(path.ids) > longest for path in paths):
+        raise RowError(f"longer than the model's context of {longest} tokens")
+    start = case.start(model.renderer) if case.prompt is not None else None
+    return _Measured(number, case, paths, start)
+
+
+def _weigh(model: LM, reference: Role | None, found: Sequence[_Measured], progress: Progress) -> None:
+    """Everything that is measured by likelihood."""
+    pairs = [m for m in found if m.case.kind == "preference"]
+    others = [m for m in found if m.case.kind != "preference"]
+    against = reference if isinstance(model, Local) and pairs else None
+    total, so_far = len(found) + (len(pairs) if against else 0), 0
+
+    def done(n: int) -> None:
+        nonlocal so_far
+        so_far += n
+        progress("evaluating", so_far, total)
+
+    for group in (pairs, others):  # apart: the reference then computes the very same pieces, and rounds alike
+        for measured, likelihoods in zip(group, _likelihoods(model, group, done), strict=True):
+            measured.scores |= _scores(measured.case, likelihoods)
+            measured.logps = [one.logp for one in likelihoods]
+    if against is None or not isinstance(model, Local):
+        return
+    before = by_engine(against, [m.paths for m in pairs], model.renderer, done)
+    for measured, (chosen, rejected) in zip(pairs, before, strict=True):
+        better, worse = measured.logps[0] - chosen.logp, measured.logps[1] - rejected.logp
+        measured.scores["reward_accuracy"] = (metrics.preferred(better, worse), 1.0)
+        measured.scores["reward_margin"] = (better - worse, 1.0)
+
+
+def _likelihoods(model: LM, group: Sequence[_Measured], done: Callable[[int], None]) -> list[list[Likelihood]]:
+    if isinstance(model, Local):
+        return by_engine(model.role, [m.paths for m in group], model.renderer, done)
+    return by_client(model, [m.case for m in group], done)
+
+
+def _scores(case: Case, found: Sequence[Likelihood]) -> dict[str, Score]:
+    """A row's part of each number measured by likelihood."""
+    if case.kind == "options":
+        sums = [one.logp for one in found]
+        per_byte = [one.logp / max(1, one.size) for one in found]
+        return {
+            "option_accuracy": (metrics.picked(sums, case.answer), 1.0),
+            "option_accuracy_per_byte": (metrics.picked(per_byte, case.answer, tie=metrics.TIE_PER_TOKEN), 1.0),
+        }
+    if case.kind == "preference":
+        chosen, rejected = found
+        scores: dict[str, Score] = {"logp_accuracy": (metrics.preferred(chosen.logp, rejected.logp), 1.0)}
+        if chosen.tokens and rejected.tokens:
+            means = chosen.logp / chosen.tokens, rejected.logp / rejected.tokens
+            scores["mean_logp_accuracy"] = (metrics.preferred(*means, tie=metrics.TIE_PER_TOKEN), 1.0)
+            scores["chosen_perplexity"] = (-chosen.logp, float(chosen.tokens))
+        return scores
+    nats, size = -sum(one.logp for one in found), sum(one.size for one in found)
+    tokens = sum(one.tokens or 0 for one in found)
+    scores = {"perplexity": (nats, float(tokens))} if tokens else {}
+    return scores | ({"bits_per_byte": (nats, float(size))} if size else {})
+
+
+def _answer(model: LM, found: Sequence[_Measured], skipped: Counter[str], how: Sampling, progress: Progress) -> None:
+    """Generate an answer to every prompt and measure it."""
+    asked = [m for m in found if m.case.prompt is not None and m.case.kind != "options"]
+    if isinstance(model, Local) and model.context is not None:
+        room = [m for m in asked if m.start is not None and len(m.start) < model.context]
+        if len(room) < len(asked):
+            skipped["not answered: the prompt fills the model's context"] = len(asked) - len(room)
+        asked = room
+    asking: dict[str, Any] = {"temperature": how.temperature, "max_tokens": how.max_tokens, "seed": how.seed}
+    for at in range(0, len(asked), PROMPTS):
+        part = asked[at : at + PROMPTS]
+        if isinstance(model, Local):
+            answers = model.sample_ids([m.start for m in part if m.start is not None], **asking)
+        else:
+            answers = model.sample([m.case.prompt or "" for m in part], **asking)
+        for measured, [sample] in zip(part, answers, strict=True):
+            measured.sample = sample
+            measured.scores |= _said(measured.case, sample)
+        progress("sampling", at + len(part), len(asked))
+
+
+def _said(case: Case, sample: Sample) -> dict[str, Score]:
+    """A row's part of each number measured on its answer; reasoning in <think> marks is no part of the answer."""
+    text = thought(sample.text)[1]
+    values: dict[str, float | None] = {
+        "ended": float(sample.ended),
+        "length": float(len(sample.ids)) if sample.ids else None,
+        "repetition": metrics.repetition(sample.text),
+        "same_script": metrics.same_script(case.question, text),
+    }
+    if case.references:
+        spoken = next((t for t in (case.references[0], case.question) if script(t)), "")
+        values["exact_match"] = metrics.exact_match(text, case.references, language(spoken))
+        values["f1"] = metrics.f1(text, case.references, language(spoken))
+    return {name: (value, 1.0) for name, value in values.items() if value is not None}
+
+
+def _example(measured: _Measured) -> Example:
+    case, sample = measured.case, measured.sample
+    return Example(
+        row=measured.number,
+        where=case.row.where,
+        key=case.key,
+        kind=case.kind,
+        prompt=case.shown,
+        reference=case.expected,
+        answer=None if sample is None else sample.text,
+        scores=measured.scores,
+    )

@@ -1,0 +1,99 @@
+"""The held-back rows of a run, measured before its first step and after its last: what report.html opens with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from typing import Any
+
+from espalier.contracts import Row
+from espalier.errors import RowError
+from espalier.evaluation.compare import compare
+from espalier.evaluation.evaluate import evaluate
+from espalier.evaluation.results import Evaluation, summarize
+from espalier.models.roles import Role
+from espalier.render import Renderer
+from espalier.run import Run, write_text
+
+ANSWERED = 24  # held-back rows that are also answered; generation is the slow part
+LONGEST = 160  # tokens of such an answer
+
+Progress = Callable[[str, int, int], None]
+
+
+class Measurement:
+    """Evaluations of one run's held-back rows; each is kept in the run's folder as soon as it is there."""
+
+    def __init__(self, run: Run, rows: list[Row], renderer: Renderer, seed: int, progress: Progress) -> None:
+        self.run, self.rows, self.renderer, self.seed, self.progress = run, rows, renderer, seed, progress
+
+    def before(self, policy: Role) -> None:
+        """Measure the untouched policy; a pair then is a tie, for policy and reference are one."""
+        if self.rows and not self.run.read("evaluation.json", {}).get("before"):
+            self._keep(before=self._measured(policy, policy, "before"))
+
+    def after(self, policy: Role, reference: Role | None) -> None:
+        """Measure the result, and compare."""
+        found = self.run.read("evaluation.json", {})
+        if not self.rows or not found.get("before"):
+            return
+        before = Evaluation.from_dict(found["before"])
+        after = self._measured(policy, reference, "after")
+        if after is None:
+            return
+        self._keep(after=after, differences=[asdict(change) for change in compare(before, after, seed=self.seed)])
+        lines = [json.dumps(sample, ensure_ascii=False) for sample in _samples(before, after, self.rows)]
+        write_text(self.run.folder / "samples.jsonl", "".join(line + "\n" for line in lines))
+
+    def _keep(self, **found: Any) -> None:
+        content = {k: v.to_dict() if isinstance(v, Evaluation) else v for k, v in found.items()}
+        self.run.write("evaluation.json", self.run.read("evaluation.json", {}) | content)
+
+    def _measured(self, policy: Role, reference: Role | None, name: str) -> Evaluation | None:
+        """All rows by likelihood, the first few also by what is answered; None where no row can be measured."""
+        options: dict[str, Any] = {"name": name, "seed": self.seed, "progress": self.progress}
+        try:
+            whole = evaluate(policy, self.rows, self.renderer, reference=reference, generate=False, **options)
+            said = evaluate(policy, self.rows[:ANSWERED], self.renderer, max_tokens=LONGEST, **options)
+        except RowError:
+            return None
+        answered = {example.row: example for example in said.examples}
+        examples = [
+            replace(e, answer=answered[e.row].answer, scores={**answered[e.row].scores, **e.scores})
+            if e.row in answered
+            else e
+            for e in whole.examples
+        ]
+        return replace(whole, examples=examples, metrics=summarize(examples, resamples=2000, seed=self.seed))
+
+
+def _samples(before: Evaluation, after: Evaluation, rows: list[Row]) -> list[dict[str, Any]]:
+    """Rows side by side: what was asked, expected and answered, with a score that is better when higher."""
+    base = {example.row: example for example in before.examples}
+    found = []
+    for tuned in after.examples:
+        if tuned.row not in base:
+            continue
+        row, was = rows[tuned.row], base[tuned.row]
+        sample: dict[str, Any] = {"where": tuned.where, "prompt": tuned.prompt}
+        if tuned.kind == "preference":
+            sample |= {"chosen": row["chosen"], "rejected": row["rejected"]}
+            sample |= {"margin_base": _margin(was.scores), "margin_tuned": _margin(tuned.scores)}
+        else:
+            sample["reference"] = tuned.reference
+            sample |= {"score_base": _score(was.scores), "score_tuned": _score(tuned.scores)}
+        if was.answer is not None and tuned.answer is not None:
+            sample |= {"base": was.answer, "tuned": tuned.answer}
+        found.append(sample)
+    return found
+
+
+def _margin(scores: dict[str, tuple[float, float]]) -> float | None:
+    return scores["reward_margin"][0] if "reward_margin" in scores else None
+
+
+def _score(scores: dict[str, tuple[float, float]]) -> float | None:
+    """Mean log-probability of the reference answer per token, in nats."""
+    nats, tokens = scores.get("perplexity", (0.0, 0.0))
+    return -nats / tokens if tokens else None
