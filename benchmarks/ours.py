@@ -68,17 +68,19 @@ def run(spec: dict[str, Any]) -> dict[str, Any]:
         Here(0, torch.Generator(), cache).reference_logps(Forest.plant(trees), models)
     prepared = time.perf_counter() - begun
     meter.reset_peak()
-    seconds, tokens, losses = [], [], []
+    seconds, cpu, tokens, losses = [], [], [], []
     for number, at in enumerate(range(0, len(trees), spec["batch"])):
-        begun = time.perf_counter()
+        begun, busy = time.perf_counter(), time.process_time()
         forest = objective.prepare(trees[at : at + spec["batch"]], models, Here(number, torch.Generator(), cache))
         report = optimize(objective, models, forest, optimizer, max_tokens=spec["tokens_per_piece"])
         seconds.append(time.perf_counter() - begun)
+        cpu.append(time.process_time() - busy)
         tokens.append(sum(len(node.ids) for node in forest.layout.nodes))
         losses.append(report["loss"])
     roles = {id(role.inner): role.inner for role in models.roles.values()}.values()
     return {
         "seconds": seconds,
+        "cpu": cpu,
         "tokens": tokens,
         "loss": sum(losses) / len(losses),
         "prepared": prepared,

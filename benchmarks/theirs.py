@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import sys
@@ -70,15 +71,15 @@ def watch() -> Any:
 
     class Watch(TrainerCallback):
         def __init__(self) -> None:
-            self.times: list[float] = []
+            self.times: list[tuple[float, float]] = []
 
         def on_step_begin(self, *_: Any, **__: Any) -> None:
             if not self.times:
                 meter.reset_peak()
-                self.times.append(time.perf_counter())
+                self.times.append((time.perf_counter(), time.process_time()))
 
         def on_step_end(self, *_: Any, **__: Any) -> None:
-            self.times.append(time.perf_counter())
+            self.times.append((time.perf_counter(), time.process_time()))
 
     return Watch()
 
@@ -97,10 +98,11 @@ def run(spec: dict[str, Any]) -> dict[str, Any]:
     models = [trainer.model, *([trainer.ref_model] if getattr(trainer, "ref_model", None) is not None else [])]
     times = watched.times
     return {
-        "seconds": [b - a for a, b in zip(times, times[1:], strict=False)],
+        "seconds": [b[0] - a[0] for a, b in itertools.pairwise(times)],
+        "cpu": [b[1] - a[1] for a, b in itertools.pairwise(times)],
         "tokens": [],
         "loss": done.training_loss,
-        "prepared": times[0] - begun,
+        "prepared": times[0][0] - begun,
         "libraries": libraries,
         "peak": meter.memory()[1],
         "held": meter.held(*models),

@@ -6,6 +6,7 @@ Every row that is left out is counted with its reason. Data that would train not
 from __future__ import annotations
 
 import json
+import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -19,8 +20,9 @@ from espalier.contracts import Row
 from espalier.errors import RowError
 from espalier.maths.scripts import script
 from espalier.render import Renderer
+from espalier.train.disk import full_disk
 from espalier.train.reference import tree_key
-from espalier.train.store import Store, StoreWriter
+from espalier.train.store import Store, StoreWriter, whole
 from espalier.trees.tree import Branch, Tree, grow
 
 WARN, STOP = 0.02, 0.20  # share of dropped rows
@@ -45,6 +47,7 @@ class Audit:
     personal: dict[str, int] = field(default_factory=dict)
     shared: float = 1.0  # tokens of all rows over tokens computed
     max_tokens: int = 0
+    context: int = 0  # tokens the model was made for
     fitting: int = 0  # smallest limit that keeps 98 % of the rows
     shown: list[tuple[str, bool]] = field(default_factory=list)
     shown_where: str = ""
@@ -70,7 +73,9 @@ class Audit:
     def _remedy(self) -> str:
         if self.dropped.get(LONG, 0) <= WARN * self.read:
             return ""
-        return f" The limit is {self.max_tokens} tokens; {self.fitting} would keep 98 % (max_tokens = {self.fitting}, if the model's context allows)."
+        if self.fitting > self.context:
+            return f" 98 % of the rows fit into {self.fitting} tokens, more than the model's context of {self.context}."
+        return f" The limit is {self.max_tokens} tokens; max_tokens = {self.fitting} keeps 98 % of the rows."
 
 
 @dataclass
@@ -139,7 +144,7 @@ class _Reading:
             self.audit.double_bos += bos is not None and branch.ids[:2].tolist() == [bos, bos]
         self.computed += _shared_tokens(tree)
         text = " ".join(_texts(row))
-        self.languages[script(text)] += 1
+        self.languages[script(text) or "none"] += 1
         self.personal.update(personal.count(text))
         if not self.audit.shown:
             branch = tree.branches[0]
@@ -176,7 +181,14 @@ def _warnings(audit: Audit) -> list[str]:
 
 
 def plant(
-    objective: Any, sources: Iterable[Any], render: Renderer, *, max_tokens: int, folder: Path, held_sources: Iterable[Any] = ()
+    objective: Any,
+    sources: Iterable[Any],
+    render: Renderer,
+    *,
+    max_tokens: int,
+    folder: Path,
+    held_sources: Iterable[Any] = (),
+    context: int | None = None,
 ) -> tuple[Store, Audit]:
     """Read, check and plant rows into a folder, or take what an earlier run left there.
 
@@ -187,18 +199,21 @@ def plant(
         max_tokens: longer rows are dropped and counted.
         folder: where the planted rows are kept.
         held_sources: rows to be held back; they follow the others in the store.
+        context: tokens the model was made for; `max_tokens` if not given.
 
     Returns:
         The store, and the audit of what is in it and what is not; `audit.held` counts rows of `held_sources`.
     """
-    if (folder / "audit.json").exists():
-        content = json.loads((folder / "audit.json").read_text(encoding="utf-8"))
-        return Store(folder), Audit(**content)
-    audit = Audit(max_tokens=max_tokens)
+    kept = _read_audit(folder)
+    if kept is not None:
+        return Store(folder), kept
+    shutil.rmtree(folder, ignore_errors=True)
+    audit = Audit(max_tokens=max_tokens, context=context or max_tokens)
     reading = _Reading(audit, objective, render)
     sources, held_sources = list(sources), list(held_sources)
     numbers: list[int] = []
-    with StoreWriter(folder) as writer:
+    remedy = "Free some space, or name another place in ESPALIER_CACHE."
+    with full_disk(folder.parent, remedy), StoreWriter(folder) as writer:
         for number, rows in enumerate(sources + held_sources):
             before = writer.trees
             for row, tree in reading.trees(rows):
@@ -213,6 +228,15 @@ def plant(
         audit.sources = numbers
         (writer.partial / "audit.json").write_text(json.dumps(asdict(audit)), encoding="utf-8")
     return Store(folder), audit
+
+
+def _read_audit(folder: Path) -> Audit | None:
+    """The audit of planted rows; None where they are not there, or not whole."""
+    try:
+        content = json.loads((folder / "audit.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return Audit(**content) if whole(folder) else None
 
 
 def hold_back(

@@ -63,13 +63,10 @@ def table(console: Console, rows: Sequence[Sequence[str | Text]], *, right: Coll
     widths = [max(cell.cell_len for cell in column) for column in zip(*texts, strict=True)]
     for *cells, last in texts:
         line = Text()
-        for number, (cell, width) in enumerate(zip(cells, widths, strict=False)):
+        for at, (cell, width) in enumerate(zip(cells, widths, strict=False)):
             room = " " * (width - cell.cell_len)
-            line = (
-                Text.assemble(line, room, cell, " " * GAP)
-                if number in right
-                else Text.assemble(line, cell, room, " " * GAP)
-            )
+            parts = (room, cell) if at in right else (cell, room)
+            line = Text.assemble(line, *parts, " " * GAP)
         if console.is_terminal:
             indented(console, last, line.cell_len, line)
         else:
@@ -100,9 +97,8 @@ def print_audit(console: Console, audit: Audit) -> None:
 
 
 def _read(audit: Audit) -> list[Fact]:
-    counts = f"{audit.read:,} read, {audit.kept:,} kept"
-    held = f", {audit.held:,} of them held back" if audit.held else ""
-    return [*(("data", visible(sentence)) for sentence in audit.detected), ("rows", counts + held)]
+    counts = f"{audit.read:,} read, {audit.kept - audit.held:,} to train on, {audit.held:,} held back to measure"
+    return [*(("data", visible(sentence)) for sentence in audit.detected), ("rows", counts)]
 
 
 def _dropped(audit: Audit) -> list[Fact]:

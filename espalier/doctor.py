@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
@@ -18,10 +19,11 @@ from packaging.requirements import Requirement
 from rich.console import Console
 from rich.text import Text
 
+from espalier import __version__, run
 from espalier.console import Fact, facts
-from espalier.evaluation.wording import listed
 
 DISTRIBUTION = "espalier-lm"
+NEEDED = "packages"
 MEASURED_SECONDS = 0.3  # per precision
 
 
@@ -36,29 +38,31 @@ def examine(out: Console) -> None:
 
 def installed() -> list[Fact]:
     """Versions, and for each optional group what is missing and the command that adds it."""
-    found: list[Fact] = [("python", f"{platform.python_version()} ({sys.executable})")]
-    try:
-        requirements = [Requirement(text) for text in metadata.requires(DISTRIBUTION) or []]
-        found.append(("espalier", metadata.version(DISTRIBUTION)))
-    except metadata.PackageNotFoundError:
-        return [*found, ("espalier", Text("runs from a folder without being installed: pip install -e .", "yellow"))]
-    groups: dict[str, list[Requirement]] = {}
-    for requirement in requirements:
-        groups.setdefault(_group(requirement), []).append(requirement)
-    for group, needed in groups.items():
+    found: list[Fact] = [("python", f"{platform.python_version()} ({sys.executable})"), ("espalier", __version__)]
+    for group, needed in groups().items():
         lacking = [requirement for requirement in needed if not _satisfied(requirement)]
-        there = [f"{r.name} {metadata.version(r.name)}" for r in needed if r not in lacking]
-        if there:
+        if there := [f"{r.name} {metadata.version(r.name)}" for r in needed if r not in lacking]:
             found.append((group, ", ".join(there)))
         if lacking:
             names = " ".join(f"'{r.name}{r.specifier}'" for r in lacking)
-            found.append((group, Text(f"missing: pip install {names}", "yellow" if group else "bold red")))
+            found.append((group, Text(f"missing: pip install {names}", "bold red" if group == NEEDED else "yellow")))
     return found
 
 
-def _group(requirement: Requirement) -> str:
-    match = re.search(r"extra\s*==\s*['\"]([\w-]+)", str(requirement.marker or ""))
-    return match[1] if match else "packages"
+def groups() -> dict[str, list[Requirement]]:
+    """What this package needs, and what each optional group adds; from pyproject.toml where it is not installed."""
+    try:
+        texts = metadata.requires(DISTRIBUTION) or []
+    except metadata.PackageNotFoundError:
+        file = Path(__file__).parents[1] / "pyproject.toml"
+        project = tomllib.loads(file.read_text(encoding="utf-8"))["project"] if file.exists() else {}
+        extras = project.get("optional-dependencies", {}).items()
+        texts = [*project.get("dependencies", []), *(f"{t}; extra == '{group}'" for group, ts in extras for t in ts)]
+    found: dict[str, list[Requirement]] = {}
+    for requirement in map(Requirement, texts):
+        extra = re.search(r"extra\s*==\s*['\"]([\w-]+)", str(requirement.marker or ""))
+        found.setdefault(extra[1] if extra else NEEDED, []).append(requirement)
+    return found
 
 
 def _satisfied(requirement: Requirement) -> bool:
@@ -76,7 +80,7 @@ def machine() -> list[Fact]:
     free = shutil.disk_usage(Path.cwd()).free
     found: list[Fact] = [
         ("system", platform.platform(terse=True)),
-        ("cores", f"{cores} usable of {os.cpu_count()}; torch uses {torch.get_num_threads()} threads"),
+        ("cores", f"{cores} usable of {os.cpu_count()}, {run.machine()['cpu']}"),
         ("memory", memory()),
         ("disk", f"{free / 2**30:,.0f} GB free in {Path.cwd()}"),
     ]
@@ -130,10 +134,10 @@ def gpu_sign(dev: Path = Path("/dev")) -> str | None:
         if (dev / name).exists():
             return str(dev / name)
     for words, pattern in (
-        (["nvidia-smi", "-L"], "GPU "),
-        (["lspci"], r"(?i)(3d|vga|display).*(nvidia|radeon|instinct)"),
+        (["nvidia-smi", "-L"], r"GPU \d"),
+        (["lspci"], r"(3d|vga|display).*(nvidia|radeon|instinct)"),
     ):
-        if line := re.search(f".*{pattern}.*", _output(words)):
+        if line := re.search(f".*{pattern}.*", _output(words), re.IGNORECASE):
             return line[0].strip()
     return None
 

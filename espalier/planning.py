@@ -14,8 +14,9 @@ import numpy as np
 from espalier import __version__
 from espalier import recipe as recipes
 from espalier.audit import Audit, hold_back, plant
-from espalier.catalogue import address_of, build
-from espalier.errors import ModelError, RecipeError
+from espalier.catalogue import address_of, build, load
+from espalier.catalogue import options as made
+from espalier.errors import ModelError, RecipeError, RowError
 from espalier.mixture import shares
 from espalier.models.load import context_length, load_config
 from espalier.opening import open_renderer
@@ -78,10 +79,9 @@ def plan_run(recipe: Recipe) -> Plan:
     max_tokens = options.max_tokens or context
     key = _data_key(recipe, renderer, max_tokens, [*sources, *held])
     store, audit = plant(
-        objective, rows, renderer, max_tokens=max_tokens, folder=cache_folder() / "rows" / key, held_sources=held_rows
+        objective, rows, renderer, max_tokens=max_tokens, folder=cache_folder() / "rows" / key, held_sources=held_rows, context=context
     )
-    recipe, taken = recipes.resolve_presets(recipe, audit.kept)
-    recipe = _for_full(recipe, taken)
+    recipe = _with_presets(recipe, audit.kept, adapter=bool(recipe.adapter or place.adapter))
     options = recipe.train_options
     if None in (options.learning_rate, options.batch_size, options.epochs, options.warmup):
         raise RecipeError(f"{address_of(objective)} has no presets: give learning_rate, batch_size, epochs and warmup.")
@@ -89,6 +89,8 @@ def plan_run(recipe: Recipe) -> Plan:
     share = 0.0 if held else options.eval_share
     kept, chosen = hold_back(store, own, share=share, most=options.eval_rows, group=options.eval_group, seed=options.seed)
     audit.held = audit.held or len(chosen)
+    if not len(kept):
+        raise RowError(f"all {own} rows are held back for evaluation and none is left to train on. Lower eval_share.")
     numbers = _mixed(kept, audit.sources[: len(sources)], sources, options.seed)
     return Plan(
         recipe, build(recipe.objective), options, place, renderer, store, audit, numbers,
@@ -106,14 +108,17 @@ def _same_base(recipe: Recipe, place: Located) -> None:
         raise ModelError(f"{recipe.from_run}: this adapter was made for {place.model}, not for {recipe.model}. Leave --model out.")
 
 
-def _for_full(recipe: Recipe, preset: str | None) -> Recipe:
-    """The small preset's learning rate is for adapters; all weights want about a tenth of it."""
-    if preset != "small" or recipe.adapter:
+def _with_presets(recipe: Recipe, rows: int, *, adapter: bool) -> Recipe:
+    """The recipe with the objective's preset filled in; an adapter that is trained on counts as one, too."""
+    given = recipe.train
+    if adapter and not given.get("preset"):
+        presets = getattr(load(recipe.objective["method"]), "presets", {})
+        recipe = replace(recipe, train={**given, "preset": "small"}) if "small" in presets else recipe
+    recipe, taken = recipes.resolve_presets(recipe, rows)
+    if adapter or taken != "small" or "learning_rate" in given:
         return recipe
-    table = build(recipe.objective).presets["small"]
-    if recipe.train["learning_rate"] != table["learning_rate"]:
-        return recipe
-    return replace(recipe, train={**recipe.train, "learning_rate": table["learning_rate"] / 10})
+    rate = recipe.train["learning_rate"] / 10  # the small preset's is for adapters; all weights want about a tenth
+    return replace(recipe, train={**recipe.train, "learning_rate": rate})
 
 
 def _sources(data: Any) -> list[Source]:
@@ -141,5 +146,5 @@ def _data_key(recipe: Recipe, renderer: Renderer, max_tokens: int, sources: list
         path = Path(source.path)
         parts = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
         files += [(str(p.resolve()), p.stat().st_size, p.stat().st_mtime_ns) for p in parts if p.exists()]
-    content = [__version__, recipe.objective, renderer.key, max_tokens, repr(sources), recipe.train_options.limit, files]
+    content = [__version__, made(build(recipe.objective)), renderer.key, max_tokens, repr(sources), recipe.train_options.limit, files]
     return hashlib.sha256(json.dumps(content, default=str).encode()).hexdigest()[:32]

@@ -21,7 +21,7 @@ from espalier.evaluation.report import write_report
 from espalier.models.heads import base_of
 from espalier.models.load import set_dropout
 from espalier.models.precision import decide
-from espalier.models.roles import Models, Role, assemble, declared
+from espalier.models.roles import Role, assemble, declared
 from espalier.opening import (
     PIECE,
     Decisions,
@@ -35,6 +35,7 @@ from espalier.planning import Plan, cache_folder, check, plan_run
 from espalier.recipe import Recipe, dump, spelled_out
 from espalier.run import Run, machine, resume_command, versions, write_text
 from espalier.train import checkpoints, distributed
+from espalier.train.disk import is_full
 from espalier.train.loop import Event, Here, Job, fit
 from espalier.train.reference import ReferenceCache, weights_key
 from espalier.train.rehearsal import Rehearsal, rehearse
@@ -44,6 +45,8 @@ from espalier.trees.forest import Forest
 from espalier.trees.probe import choose_layout
 
 __all__ = ["check", "train"]
+
+START = ("audit.json", "recipe.toml", "run.json")  # written in this order
 
 Listen = Callable[[Event], None]
 Stop = Callable[[], bool]
@@ -63,18 +66,29 @@ def train(
     Raises:
         EspalierError: the recipe, the data, the model or the run cannot be; nothing half-written is left.
     """
-    run = Run.open(recipe.out) if resume else Run(Path(recipe.out))
-    if not resume and run.folder.exists() and any(run.folder.iterdir()):
-        raise RunError(f"{run.folder} is not empty. Choose another --out, or go on with --resume --out {run.folder}.")
+    run = Run.open(recipe.out) if resume else _new(Path(recipe.out))
     if resume and run.state == "finished":
         raise RunError(f"{run.folder}: this run is finished; its result is {run.result}.")
-    plan = plan_run(run.recipe if resume else recipe)
-    plan.audit.refuse(accept_dropped=plan.options.accept_dropped)
-    with distributed.ranks(choose_device(plan.options.device)), _Recorder(run, listen) as tell:
+    wanted = run.recipe if resume else recipe
+    with distributed.ranks(choose_device(wanted.train_options.device)), _Recorder(run, listen) as tell:
+        plan = distributed.first(lambda: plan_run(wanted))
+        plan.audit.refuse(accept_dropped=plan.options.accept_dropped)
         tell(Event("audit", 0, {"audit": plan.audit}), keep=False)
         course = _Course(plan, run, tell, resume)
         course.begin()
         return course.go(stop)
+
+
+def _new(folder: Path) -> Run:
+    """A run that does not exist yet, in a folder that is absent or empty."""
+    if folder.exists() and not folder.is_dir():
+        raise RunError(f"{folder} is a file. Choose another --out.")
+    if (folder / "run.json").exists():
+        raise RunError(f"{folder} already holds a run. Choose another --out, or go on with it: {resume_command(Run(folder))}")
+    there = {path.name for path in folder.iterdir() if path.suffix != ".partial"} if folder.exists() else set()
+    if there and not ("audit.json" in there and there <= set(START)):  # a run killed while it was writing these
+        raise RunError(f"{folder} is not empty. Choose another --out.")
+    return Run(folder)
 
 
 class _Recorder:
@@ -96,9 +110,14 @@ class _Recorder:
                 file.write(json.dumps({"kind": event.kind, "step": event.step, **event.values}, default=str) + "\n")
         self.listen(event)
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None and not self.keep and distributed.rank() == 0:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if error is None or distributed.rank() != 0:
+            return
+        if not self.keep:
             shutil.rmtree(self.run.folder, ignore_errors=True)
+        if is_full(error):
+            remedy = f"go on with: {resume_command(self.run)}" if self.keep else "start again"
+            raise RunError(f"the disk is full: {self.run.folder} cannot be written. Free some space, then {remedy}") from error
 
 
 @dataclass
@@ -113,8 +132,9 @@ class _Course:
     fresh_adapter: bool = False
 
     def begin(self) -> None:
-        """Open the model, assemble the roles, write the folder, and go to where the run stands."""
+        """Open the model, assemble the roles, and write the folder, or find out where the run stands."""
         plan = self.plan
+        self.saved = self._stands() if self.resume else None
         self.decisions = self._decide()
         prepare_machine(self.decisions.precision, self.decisions.threads)
         model = self._open()
@@ -123,27 +143,46 @@ class _Course:
         set_dropout(model, on=plan.objective.dropout)
         if plan.options.activation_checkpointing:
             base_of(model).gradient_checkpointing_enable({"use_reentrant": False})
-        model.train()
-        engine = Engine(model, layout=layout, autocast=self.decisions.precision.autocast)
-        wrapped = distributed.wrap(engine, plan.options.strategy)
-        policy = Role(wrapped, max_tokens=self.decisions.tokens_per_piece, describe=self._described())
+        engine = Engine(model.eval(), layout=layout, autocast=self.decisions.precision.autocast)
+        policy = Role(engine, max_tokens=self.decisions.tokens_per_piece, describe=self._described())
         self.models = assemble(
             plan.objective, policy, fresh_adapter=self.fresh_adapter, cached=bool(key), base=plan.place.adapter or plan.place.model
         )
+        distributed.spread(self.models, plan.options.strategy)
         self.job = self._job(key)
+        self.about = self._about()
         self._write_start()
         for name, role in self.models.roles.items():
             if name != "policy":
                 how = ", computed once and kept" if self.job.cache else ""
-                self.tell(Event("note", 0, {"text": f"{name} = {role.describe}{how}"}))
+                self.tell(Event("note", 0, {"text": f"{name} = {role.describe}{how}"}), keep=not self.resume)
+
+    def _stands(self) -> Path | None:
+        """The newest checkpoint of the run; what was written after it is forgotten.
+
+        Raises:
+            RunError: the rows are not those the run began with.
+        """
+        if self.run.info()["rows"] != self.plan.store.digest:
+            raise RunError(
+                f"{self.run.folder}: the rows are not those this run began with. Put the data back as it was, or start a new run."
+            )
+        if distributed.rank() == 0:
+            checkpoints.mend(self.run.checkpoints)
+        saved = distributed.agreed(checkpoints.found(self.run.checkpoints)[-1:])
+        if distributed.rank() == 0:
+            self.run.forget_after(checkpoints.step_of(saved[0]) if saved else 0)
+        return saved[0] if saved else None
 
     def _decide(self) -> Decisions:
         """What is decided by looking at the machine; a resumed run reads it back."""
         options, place = self.plan.options, self.plan.place
         if self.resume:
-            return Decisions.of(self.run.info()["decisions"])
+            found = Decisions.of(self.run.info()["decisions"])
+            choose_device(found.device)
+            return found
         device = choose_device(options.device)
-        precision = decide(options.dtype, device, count_parameters(place.model))
+        precision = distributed.agreed(decide(options.dtype, device, count_parameters(place.model)))
         threads = options.threads or max(1, physical_cores() // distributed.world_size())
         return Decisions(device, threads, precision, "", "", options.tokens_per_piece or PIECE[device])
 
@@ -163,7 +202,7 @@ class _Course:
     def _probe(self, model: nn.Module) -> tuple[Any, str]:
         """The layout that computes this model exactly, and a key of its weights for the reference cache."""
         if not self.decisions.layout:
-            verdict = choose_layout(model)
+            verdict = distributed.agreed(choose_layout(model))
             self.decisions = replace(self.decisions, layout=verdict.layout, layout_reason=verdict.reason)
             if verdict.layout != "trees":
                 self.tell(Event("note", 0, {"text": f"prompts are not shared: {verdict.reason}"}))
@@ -205,21 +244,25 @@ class _Course:
         if self.resume or distributed.rank() != 0:
             return
         self.run.folder.mkdir(parents=True, exist_ok=True)
-        write_text(self.run.folder / "recipe.toml", dump(spelled_out(replace(self.plan.recipe, out=str(self.run.folder)))))
         self.run.write("audit.json", self.plan.audit.__dict__)
+        write_text(self.run.folder / "recipe.toml", dump(spelled_out(replace(self.plan.recipe, out=str(self.run.folder)))))
         self._state("running")
+
+    def _about(self) -> dict[str, Any]:
+        """What run.json says beside the state."""
+        past = self.run.info() if self.resume else {}
+        return {
+            "steps": self.plan.steps, "roles": {name: role.describe for name, role in self.models.roles.items()},
+            "versions": versions(), "machine": machine(), "ranks": distributed.world_size(),
+            "rows": self.plan.store.digest, "seconds": past.get("seconds", 0.0),
+            "started": past.get("started", time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(self.begun))),
+        }  # fmt: skip
 
     def _state(self, state: str) -> None:
         if distributed.rank() != 0:
             return
-        before = self.run.info() if (self.run.folder / "run.json").exists() else {"seconds": 0.0}
-        roles = {name: role.describe for name, role in self.models.roles.items()}
-        self.run.write("run.json", {
-            "state": state, "steps": self.plan.steps, "roles": roles, "decisions": self.decisions.table(),
-            "versions": versions(), "machine": machine(), "ranks": distributed.world_size(),
-            "started": before.get("started", time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(self.begun))),
-            "seconds": round(time.time() - self.begun + (before["seconds"] if self.resume else 0.0), 1),
-        })  # fmt: skip
+        seconds = round(self.about["seconds"] + time.time() - self.begun, 1)
+        self.run.write("run.json", {"state": state, **self.about, "decisions": self.decisions.table(), "seconds": seconds})
 
     def go(self, stop: Stop) -> Run:
         """Reference, measurement before, training, result, measurement after, report."""
@@ -229,16 +272,14 @@ class _Course:
         measured.before(self.models.policy)
         self._rehearse()
         start = 0
-        saved = checkpoints.found(run.checkpoints) if self.resume else []
-        if saved:
-            state = checkpoints.load(saved[-1], self.models.policy.inner.model, job.optimizer)
+        if self.saved is not None:
+            state = checkpoints.load(self.saved, self.models, job.optimizer)
             start, job.best = state["step"], state["best"]
-            run.forget_after(start)
         done = fit(job, start=start, listen=self.tell, stop=stop)
         finished = done == job.steps
         if finished:
             self._result()
-            measured.after(self.models.policy, self._start_again())
+            measured.after(self.models.policy, self._start_again() if measured.rows else None)
         self._state("finished" if finished else "interrupted")
         if distributed.rank() == 0:
             write_report(run.folder)
@@ -268,17 +309,25 @@ class _Course:
     def _here(self) -> Here:
         return Here(-1, seeding.generator(self.plan.options.seed, "rehearsal"), self.job.cache)
 
+    def _seen(self) -> list[int]:
+        """The examples this run trains on."""
+        job = self.job
+        return sorted({n for step in range(job.steps) for n in job.order.batch(step)})
+
     def _reference(self) -> None:
         """Compute what the cache does not hold yet, for every example the run will see."""
         job = self.job
         if job.cache is None:
             return
-        seen = sorted({n for step in range(job.steps) for n in job.order.batch(step)} | set(job.held))
+        seen = sorted({*self._seen(), *job.held})
         missing = [n for n in seen if job.cache.get(job.store[n]) is None]
+        distributed.barrier()  # all ranks have looked before one of them writes: they share the same work out
         mine = missing[distributed.rank() :: distributed.world_size()]
-        for at in range(0, len(mine), 64):
+        for at in range(0, distributed.most_over_ranks(len(mine)), 64):
             trees = [job.store[n] for n in mine[at : at + 64]]
-            self._here().reference_logps(Forest.plant(trees, device=self.models.policy.device), self.models)
+            with torch.no_grad():
+                logps = self.models.reference.token_logps(Forest.plant(trees, device=self.models.policy.device))
+            job.cache.put(trees, logps.split([tree.counted for tree in trees]))
             values = {"done": len(seen) - len(missing) + min(at + 64, len(mine)), "total": len(seen)}
             self.tell(Event("reference", 0, values | {"text": "log-probabilities of the reference"}), keep=False)
         distributed.barrier()
@@ -289,13 +338,13 @@ class _Course:
         if getattr(job.optimizer, "fused", False) is True or distributed.world_size() > 1:
             return  # a fused optimizer would update; ranks would have to agree
         torch.manual_seed(seeding.derive(job.seed, "rehearsal"))
-        found = rehearse(job.objective, job.models, job.store, job.order.numbers.tolist(), self._here(), job.tokens_per_piece or 1024)
+        found = rehearse(job.objective, job.models, job.store, self._seen(), self._here(), job.tokens_per_piece or 1024)
         if found.note:
             job.tokens_per_piece = found.tokens_per_piece
             self.decisions = replace(self.decisions, tokens_per_piece=found.tokens_per_piece)
             self._state("running")
             self.tell(Event("note", 0, {"text": found.note}))
-        self.tell(Event("estimate", 0, self._estimate(found)))
+        self.tell(Event("estimate", 0, self._estimate(found)), keep=not self.resume)
 
     def _estimate(self, found: Rehearsal) -> dict[str, Any]:
         """Memory at the peak and time for all steps, from the longest piece."""
@@ -317,18 +366,18 @@ class _Course:
 
     def _save(self, step: int, best: bool) -> None:
         """A checkpoint, and apart from it the best weights so far."""
-        model = self.models.policy.inner.model
         if best:
-            weights = checkpoints.whole(model)
-            if distributed.rank() == 0:
-                checkpoints.write(self.run.checkpoints, "best", {"weights.safetensors": weights, "step.json": step})
-        checkpoints.save(self.run.checkpoints, step, model, self.job.optimizer, {"best": self.job.best})
+            checkpoints.save_best(self.run.checkpoints, step, self.models)
+        checkpoints.save(self.run.checkpoints, step, self.models, self.job.optimizer, {"best": self.job.best})
+        self._state("running")
         self.tell(Event("save", step, {"path": str(self.run.checkpoints / f"step-{step:06d}")}))
 
     def _result(self) -> None:
         """The best weights, in PEFT's or Hugging Face's own format, with tokenizer and template."""
         model: Any = self.models.policy.inner.model
-        checkpoints.load_weights(self.run.checkpoints / "best" / "weights.safetensors", model)
+        best = self.run.checkpoints / checkpoints.BEST / "weights.safetensors"
+        if best.exists():  # not where the held-back loss never was a number
+            checkpoints.load_weights(best, model)
         weights = checkpoints.whole(model)
         if distributed.rank() != 0:
             return
@@ -348,19 +397,28 @@ def handover(model: Any, weights: dict[str, torch.Tensor], renderer: Any, folder
     """
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
+    state = _gathered(model, weights)
     if hasattr(model, "peft_config"):
-        config = model.peft_config[model.active_adapter]
+        name = model.active_adapter
+        config = model.peft_config[name]
         config.base_model_name_or_path = str(Path(base).resolve()) if Path(base).exists() else base
-        model.save_pretrained(partial, selected_adapters=[model.active_adapter], save_embedding_layers=False)
+        model.save_pretrained(partial, selected_adapters=[name], save_embedding_layers=False, state_dict=state)
     else:
         if model.generation_config is not None and renderer.stop_ids:
             model.generation_config.eos_token_id = list(renderer.stop_ids)
-        state = {**model.state_dict(), **weights}
         model.save_pretrained(partial, state_dict=state)
         set_attention(partial)
     renderer.tokenizer.save_pretrained(partial)
     shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)
+
+
+def _gathered(model: nn.Module, weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """A model's state with the trained weights whole, under every name that a tied one has."""
+    first = {id(parameter): name for name, parameter in model.named_parameters()}
+    every = {name: first[id(parameter)] for name, parameter in model.named_parameters(remove_duplicate=False)}
+    mine = {name: value for name, value in model.state_dict().items() if not hasattr(value, "full_tensor")}
+    return mine | {name: weights[known] for name, known in every.items() if known in weights}
 
 
 def set_attention(folder: Path) -> None:

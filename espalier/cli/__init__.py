@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 
 from espalier.errors import EspalierError
@@ -21,9 +22,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0, 2 for an error of the user's, 130 when stopped by Ctrl-C. A traceback is a bug of ours.
     """
-    from espalier.cli.app import app
-
+    if not sys.warnoptions:  # what libraries say to their callers is not for our users
+        warnings.filterwarnings("ignore", module=r"(transformers|peft|torch|datasets)\b")
     try:
+        from espalier.cli.app import app
+
         code = app(args=arguments, prog_name="espalier", standalone_mode=False)
         sys.stdout.flush()
     except EspalierError as error:

@@ -11,7 +11,7 @@ import typer
 
 from espalier import __version__, console
 from espalier.cli import methods as catalogue
-from espalier.cli.arguments import Words, guessed_objective, recipe_of, take_apart
+from espalier.cli.arguments import Words, guessed_objective, recipe_of, resumed, take_apart
 from espalier.train.options import TrainOptions
 
 app = typer.Typer(
@@ -30,6 +30,9 @@ EPILOG = (
 
 Model = Annotated[str | None, typer.Option(metavar="MODEL", help="A model folder or a Hugging Face id.")]
 Data = Annotated[str | None, typer.Option(metavar="ROWS", help="A file or folder of rows, or a dataset's id.")]
+Start = Annotated[
+    str | None, typer.Option("--from", metavar="RUN", help="Start at this run's result, which is also the reference.")
+]
 Columns = Annotated[
     str | None, typer.Option(metavar="FIELD=COLUMN,...", help="Which column of the rows is which field.")
 ]
@@ -57,6 +60,7 @@ def check(
     ctx: typer.Context,
     model: Model = None,
     data: Data = None,
+    start: Start = None,
     columns: Columns = None,
     limit: Limit = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the audit as JSON.")] = False,
@@ -66,11 +70,11 @@ def check(
     This takes seconds and loads no weights. METHOD is what the rows are for (sft, dpo, ...); it is guessed if left out.
     """
     words = take_apart(ctx.args)
-    given = _given(model=model, data=data, columns=columns, limit=limit, out="-")  # nothing is written
+    given = _given(model=model, data=data, columns=columns, limit=limit, out="-", **{"from": start})
     if words.what is None and data is not None and not any(o.startswith("objective") for o in words.overrides):
         words = Words(guessed_objective(data, given.get("data.columns")), words.overrides)
     recipe = recipe_of(words, given)
-    from espalier.tuning import check as audited
+    from espalier.planning import check as audited
 
     audit = audited(recipe)
     if as_json:
@@ -86,10 +90,7 @@ def train(
     model: Model = None,
     data: Data = None,
     out: Annotated[str | None, typer.Option(metavar="RUN", help="The folder of the run, made new.")] = None,
-    start: Annotated[
-        str | None,
-        typer.Option("--from", metavar="RUN", help="Start at this run's result, which is also the reference."),
-    ] = None,
+    start: Start = None,
     eval_data: Annotated[
         str | None, typer.Option(metavar="ROWS", help="Rows to evaluate on, instead of a part of the others.")
     ] = None,
@@ -118,7 +119,8 @@ def train(
         learning_rate=learning_rate, batch_size=batch_size, epochs=epochs, max_steps=max_steps, limit=limit,
         accept_dropped=accept_dropped or None, **{"from": start},
     )  # fmt: skip
-    recipe = recipe_of(take_apart(ctx.args), given, resume=resume)
+    words = take_apart(ctx.args)
+    recipe = resumed(words, given) if resume else recipe_of(words, given)
     from espalier.cli.training import train as watched
 
     if not watched(recipe, resume=resume):
@@ -166,13 +168,12 @@ def chat(
 @app.command()
 def report(run: Folder) -> None:
     """Write a run's report again, and say what it says."""
-    from espalier.evaluation.report import write
+    from espalier.evaluation.report import write_report
     from espalier.evaluation.wording import verdict
     from espalier.run import Run
 
-    opened = Run.open(run)
-    print(write(opened))
-    print(verdict(opened.read("evaluation.json", {}).get("differences", [])))
+    print(write_report(run))
+    print(verdict(Run.open(run).read("evaluation.json", {}).get("differences", [])))
 
 
 @app.command()

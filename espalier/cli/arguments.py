@@ -61,32 +61,47 @@ def _is_switch(name: str, following: str) -> bool:
     return kinds == {"bool"} and following not in ("true", "false")
 
 
-def recipe_of(words: Words, given: Mapping[str, Any], *, resume: bool = False) -> Recipe:
+def recipe_of(words: Words, given: Mapping[str, Any]) -> Recipe:
     """The recipe that a command line asks for.
 
     Args:
         words: what typer left over.
-        given: the options typer knows, by their names in a recipe; None and False are not given.
-        resume: go on with a run, whose folder is the word by itself or the option `out`.
+        given: the options typer knows, by their names in a recipe; None is not given.
     """
-    given = {name: value for name, value in given.items() if value is not None and value is not False}
     path, what = None, words.what
-    if what is not None and resume and "out" not in given:
-        given["out"], what = what, None
-    if resume and "out" in given and what is None:
-        path = _recipe_in(Path(given["out"]))
-    elif what is not None and (what.endswith(".toml") or Path(what).is_file()):
+    given = _there(given)
+    if what is not None and _is_file(what):
         path = Path(what)
     elif what is not None:
         if (Path(what) / RECIPE).is_file() and what not in _objectives():
             raise RunError(
-                f"{what} is the folder of a run: add --resume to go on with it, or --from {what} to start there."
+                f"{what} is the folder of a run: go on with it by --resume --out {what}, or start --from it."
             )
         given["objective"] = what
     if "model" not in given and (model := _model_of_run(given.get("from"), path)):
         given["model"] = model
-    ordered = sorted(given.items(), key=lambda item: "." in item[0])  # data before data.columns
-    return load_recipe(path, words.overrides, **dict(ordered))
+    return load_recipe(path, words.overrides, **given)
+
+
+def resumed(words: Words, given: Mapping[str, Any]) -> Recipe:
+    """The recipe of the run to go on with: in `out`, or named by itself. What else is said must be what it says."""
+    given, what = _there(given), words.what
+    folder = Path(given.pop("out", None) or what or "")
+    path = folder / RECIPE
+    if not path.is_file():
+        raise RunError(
+            f"no run to go on with in {str(folder)!r}: there is no {RECIPE}. Name its folder: --resume --out RUN."
+        )
+    if what is not None and what != str(folder) and not _is_file(what):
+        given["objective"] = what
+    kept = load_recipe(path, out=folder)
+    asked = load_recipe(path, words.overrides, **given, out=folder)
+    changed = [field.name for field in fields(Recipe) if getattr(asked, field.name) != getattr(kept, field.name)]
+    if changed:
+        raise RunError(
+            f"{folder}: a run goes on with its own recipe; leave out what would change its {' and '.join(changed)}."
+        )
+    return kept
 
 
 def guessed_objective(data: str, columns: Mapping[str, str] | None) -> str:
@@ -100,10 +115,14 @@ def _objectives() -> set[str]:
     return {name for address in addresses("objectives") for name in (address, address.partition("/")[2])}
 
 
-def _recipe_in(folder: Path) -> Path:
-    if not (folder / RECIPE).is_file():
-        raise RunError(f"{folder}: no run to go on with, for it holds no {RECIPE}. Start it without --resume.")
-    return folder / RECIPE
+def _there(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that were given, data before data.columns."""
+    found = {name: value for name, value in given.items() if value is not None}
+    return dict(sorted(found.items(), key=lambda item: "." in item[0]))
+
+
+def _is_file(word: str) -> bool:
+    return word.endswith(".toml") or Path(word).is_file()
 
 
 def _model_of_run(start: Any, path: Path | None) -> Any:

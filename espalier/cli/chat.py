@@ -5,15 +5,49 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.text import Text
 
+from espalier import console
 from espalier.console import visible
 from espalier.contracts import Prompt
+from espalier.run import locate
+
+if TYPE_CHECKING:
+    from espalier.render import Renderer
 
 Stream = Callable[[Prompt], Iterator[str]]  # a prompt in, pieces of the answer out
 HELP = "/reset forgets the conversation, /quit leaves, Ctrl-C stops an answer; a line that ends in \\ goes on."
+
+
+def talk(target: str, against: str | None, *, system: str | None, **sampling: Any) -> None:
+    """Open the models and talk until the user leaves."""
+    from espalier.cli.targets import open_targets
+    from espalier.lm.local import Local
+
+    out = console.make()
+    sides = []
+    for name, model in zip((target, against), open_targets(target, against), strict=True):
+        if model is not None:
+            answer = partial(Local(model.policy, model.renderer).stream, **sampling)
+            sides.append(Side(str(name), answer, text=plain_prompts(target, model.renderer)))
+    if sys.stdin.isatty():
+        alone = " Each line stands by itself, for the prompts of its training had no turns." if sides[0].text else ""
+        out.print(Text(f"{HELP}{alone}", style="dim"))
+    Chat(sides, out, system=system).run(typed())
+
+
+def plain_prompts(target: str, renderer: Renderer) -> bool:
+    """Whether a run's rows had prompts of plain text rather than turns, for a model without a chat template."""
+    run = locate(target).run
+    if renderer.template_name != "plain" or run is None:
+        return False
+    header = renderer.decode(renderer.prompt([{"role": "user", "content": "?"}])).rpartition("?")[2]
+    shown = run.read("audit.json", {}).get("shown") or [["", False]]
+    return not str(shown[0][0]).endswith(header)
 
 
 @dataclass
@@ -22,6 +56,7 @@ class Side:
 
     name: str
     stream: Stream
+    text: bool = False  # it was tuned on plain prompts: each line is one, and nothing is remembered
     messages: list[dict[str, str]] = field(default_factory=list)
 
 
@@ -32,11 +67,10 @@ class Chat:
         sides: the models.
         out: where answers are printed.
         system: a system message.
-        text: the models were tuned on plain prompts: each line is one, and nothing is remembered.
     """
 
-    def __init__(self, sides: list[Side], out: Console, *, system: str | None = None, text: bool = False) -> None:
-        self.sides, self.out, self.system, self.text = sides, out, system, text
+    def __init__(self, sides: list[Side], out: Console, *, system: str | None = None) -> None:
+        self.sides, self.out, self.system = sides, out, system
         self.reset()
 
     def reset(self) -> None:
@@ -63,9 +97,9 @@ class Chat:
         for side in self.sides:
             if len(self.sides) > 1:
                 self.out.print(Text(f"{side.name}:", style="bold cyan"))
-            prompt: Prompt = said if self.text else [*side.messages, {"role": "user", "content": said}]
+            prompt: Prompt = said if side.text else [*side.messages, {"role": "user", "content": said}]
             answer = self._streamed(side.stream(prompt))
-            if answer and not self.text:
+            if answer and not side.text:
                 side.messages += [{"role": "user", "content": said}, {"role": "assistant", "content": answer}]
 
     def _streamed(self, pieces: Iterator[str]) -> str:
@@ -73,13 +107,14 @@ class Chat:
         said, end = "", "\n"
         try:
             for piece in pieces:
+                piece = piece if said else piece.lstrip()
                 said += piece
                 self.out.file.write(visible(piece))
                 self.out.file.flush()
         except KeyboardInterrupt:
             end = " (stopped)\n"
         self.out.file.write(end)
-        return said.strip()
+        return said.rstrip()
 
 
 def typed(prompt: str = "> ") -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from espalier.cli.progress import Progress
 from espalier.cli.targets import open_targets
 from espalier.evaluation.compare import Change, compare
 from espalier.evaluation.evaluate import evaluate as measure
-from espalier.evaluation.results import MEASURES, Evaluation
+from espalier.evaluation.results import MEASURES, Evaluation, Metric
 from espalier.evaluation.wording import number, signed, verdict
 from espalier.rows import read
 from espalier.run import Loaded, write_text
@@ -76,13 +76,31 @@ def evaluate(
 def print_evaluation(out: Console, after: Evaluation, before: Evaluation | None, changes: Sequence[Change]) -> None:
     """Every number with its interval; beside another model, what differs."""
     if before is None:
+        head = ["", "value", "95 % interval", "rows"]
+        rows = [_measured(name, metric) for name, metric in after.metrics.items()]
         out.print(Text(after.model, "bold"))
-        head = ("", "value", "95 % interval", "rows")
-        rows = [
-            (MEASURES[name].title, number(m.value), interval(m.low, m.high), f"{m.n:,}")
-            for name, m in after.metrics.items()
-        ]
-        console.table(out, [_bold(head), *rows], right={1, 2, 3})
     else:
-        out.print(Text.assemble((after.model, "bold"), " against ", (before.model, "bold")))
-        out.print(verdict(told(changes)), soft_wrap=True)
+        head = ["", "before", "after", "change", "95 % interval", "rows", ""]
+        rows = [_changed(change) for change in changes]
+        out.print(Text.assemble("before: ", (before.model, "bold"), "\nafter:  ", (after.model, "bold")))
+    numbers = range(1, len(head) - 1)
+    console.table(out, [[Text(cell, "dim") for cell in head], *rows], right=numbers)
+    if changes:
+        out.print(verdict([asdict(change) for change in changes]), soft_wrap=True)
+    for reason, count in after.skipped.items():
+        if count:
+            out.print(f"{count:,} of {after.rows:,} rows: {reason}", soft_wrap=True)
+
+
+def _measured(name: str, metric: Metric) -> list[str | Text]:
+    return [MEASURES[name].title, number(metric.value), _between(metric.low, metric.high), f"{metric.n:,}"]
+
+
+def _changed(change: Change) -> list[str | Text]:
+    numbers = [number(change.before), number(change.after), signed(change.difference)]
+    word = Text(change.word, STYLES.get(change.word, "dim"))
+    return [change.name, *numbers, _between(change.low, change.high, signed), f"{change.n:,}", word]
+
+
+def _between(low: float | None, high: float | None, say: Callable[[float], str] = number) -> str:
+    return "" if low is None or high is None else f"{say(low)} to {say(high)}"

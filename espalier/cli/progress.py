@@ -60,9 +60,13 @@ class Progress:
 
     def __call__(self, event: Event) -> None:
         """Show one event; kinds that are not known are not shown."""
-        show = getattr(self, f"_on_{event.kind}", None)
-        if show is not None:
-            show(event)
+        known = {
+            "audit": self._on_audit, "estimate": self._on_estimate, "note": self._on_note, "step": self._on_step,
+            "eval": self._on_eval, "save": self._on_save, "end": self._on_end, "reference": self._on_phase,
+            "evaluating": self._on_phase, "sampling": self._on_phase,
+        }  # fmt: skip
+        if event.kind in known:
+            known[event.kind](event)
 
     def _on_audit(self, event: Event) -> None:
         print_audit(self.console, event.values["audit"])
@@ -73,15 +77,6 @@ class Progress:
 
     def _on_note(self, event: Event) -> None:
         self.console.print(Text.assemble(("note: ", "bold"), visible(str(event.values["text"]))))
-
-    def _on_reference(self, event: Event) -> None:
-        self._advance("reference", event)
-
-    def _on_evaluating(self, event: Event) -> None:
-        self._advance("evaluating", event)
-
-    def _on_sampling(self, event: Event) -> None:
-        self._advance("sampling", event)
 
     def _on_step(self, event: Event) -> None:
         self.training, self.step = True, event.step
@@ -100,11 +95,11 @@ class Progress:
     def _on_end(self, event: Event) -> None:
         self.training, self.step = False, event.step
 
-    def _advance(self, phase: str, event: Event) -> None:
+    def _on_phase(self, event: Event) -> None:
         self.training = False
-        self._draw(phase, int(event.values["done"]), int(event.values["total"]), str(event.values.get("text", "")))
+        self._draw(str(event.values.get("text") or event.kind), int(event.values["done"]), int(event.values["total"]))
 
-    def _draw(self, phase: str, done: int, total: int, text: str) -> None:
+    def _draw(self, phase: str, done: int, total: int, text: str = "") -> None:
         new = phase != self._phase
         self._phase = phase
         if self._bar:

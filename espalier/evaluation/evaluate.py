@@ -23,10 +23,9 @@ from espalier.evaluation import metrics
 from espalier.evaluation.cases import Case, case_of, counted
 from espalier.evaluation.likelihood import Likelihood, by_client, by_engine
 from espalier.evaluation.results import Evaluation, Example, Score, summarize
-from espalier.evaluation.scripts import language, script
+from espalier.evaluation.scores import of_answer, of_likelihood
 from espalier.lm.generate import Sampling
 from espalier.lm.local import Local
-from espalier.messages import thought
 from espalier.models.roles import Role
 from espalier.render import Ids, Rendered, Renderer
 
@@ -65,14 +64,14 @@ def evaluate(
     """Measure a model on rows.
 
     Args:
-        model: a role of a local model, or any language model; one that is not local has no perplexity per token and
-            nothing on raw text.
+        model: a role of a local model, or any language model; one that is not local has neither perplexity
+            nor bits per byte.
         rows: of one kind or of several.
         renderer: the one the model was trained with.
         reference: what the model started from, for preferences.
         name: what to call the model.
         generate: whether to answer prompts; by far the slowest part.
-        answered: answer only so many prompts, the first ones.
+        answered: answer only the prompts of so many rows, the first ones.
         max_tokens: longest answer.
         temperature: of the answers; 0 is greedy.
         resamples: of the bootstrap.
@@ -92,7 +91,13 @@ def evaluate(
     if generate:
         _answer(local, found[:answered], skipped, Sampling(temperature, 1.0, max_tokens, seed), progress)
     examples = [_example(measured) for measured in found]
-    options = {"generate": generate, "max_tokens": max_tokens, "temperature": temperature, "seed": seed}
+    options = {
+        "generate": generate,
+        "answered": answered,
+        "max_tokens": max_tokens,
+        "temperature": temperature,
+        "seed": seed,
+    }
     return Evaluation(
         model=name,
         tokens=renderer.key,
@@ -134,9 +139,9 @@ def _read(number: int, row: Row, model: LM) -> _Measured:
 def _weigh(model: LM, reference: Role | None, found: Sequence[_Measured], progress: Progress) -> None:
     """Everything that is measured by likelihood."""
     pairs = [m for m in found if m.case.kind == "preference"]
-    others = [m for m in found if m.case.kind != "preference"]
+    others = [m for m in found if m.case.kind == "options" or (m.paths and m.case.kind != "preference")]
     against = reference if isinstance(model, Local) and pairs else None
-    total, so_far = len(found) + (len(pairs) if against else 0), 0
+    total, so_far = len(others) + len(pairs) * (2 if against else 1), 0
 
     def done(n: int) -> None:
         nonlocal so_far
@@ -145,7 +150,7 @@ def _weigh(model: LM, reference: Role | None, found: Sequence[_Measured], progre
 
     for group in (pairs, others):  # apart: the reference then computes the very same pieces, and rounds alike
         for measured, likelihoods in zip(group, _likelihoods(model, group, done), strict=True):
-            measured.scores |= _scores(measured.case, likelihoods)
+            measured.scores |= of_likelihood(measured.case, likelihoods)
             measured.logps = [one.logp for one in likelihoods]
     if against is None or not isinstance(model, Local):
         return
@@ -162,37 +167,16 @@ def _likelihoods(model: LM, group: Sequence[_Measured], done: Callable[[int], No
     return by_client(model, [m.case for m in group], done)
 
 
-def _scores(case: Case, found: Sequence[Likelihood]) -> dict[str, Score]:
-    """A row's part of each number measured by likelihood."""
-    if case.kind == "options":
-        sums = [one.logp for one in found]
-        per_byte = [one.logp / max(1, one.size) for one in found]
-        return {
-            "option_accuracy": (metrics.picked(sums, case.answer), 1.0),
-            "option_accuracy_per_byte": (metrics.picked(per_byte, case.answer, tie=metrics.TIE_PER_TOKEN), 1.0),
-        }
-    if case.kind == "preference":
-        chosen, rejected = found
-        scores: dict[str, Score] = {"logp_accuracy": (metrics.preferred(chosen.logp, rejected.logp), 1.0)}
-        if chosen.tokens and rejected.tokens:
-            means = chosen.logp / chosen.tokens, rejected.logp / rejected.tokens
-            scores["mean_logp_accuracy"] = (metrics.preferred(*means, tie=metrics.TIE_PER_TOKEN), 1.0)
-            scores["chosen_perplexity"] = (-chosen.logp, float(chosen.tokens))
-        return scores
-    nats, size = -sum(one.logp for one in found), sum(one.size for one in found)
-    tokens = sum(one.tokens or 0 for one in found)
-    scores = {"perplexity": (nats, float(tokens))} if tokens else {}
-    return scores | ({"bits_per_byte": (nats, float(size))} if size else {})
-
-
 def _answer(model: LM, found: Sequence[_Measured], skipped: Counter[str], how: Sampling, progress: Progress) -> None:
     """Generate an answer to every prompt and measure it."""
-    asked = [m for m in found if m.case.prompt is not None and m.case.kind != "options"]
-    if isinstance(model, Local) and model.context is not None:
-        room = [m for m in asked if m.start is not None and len(m.start) < model.context]
-        if len(room) < len(asked):
-            skipped["not answered: the prompt fills the model's context"] = len(asked) - len(room)
-        asked = room
+    asked = []
+    for measured in found:
+        if measured.case.prompt is None or measured.case.kind == "options":
+            continue
+        if reason := _unanswerable(measured, model):
+            skipped[f"not answered: {reason}"] += 1
+        else:
+            asked.append(measured)
     asking: dict[str, Any] = {"temperature": how.temperature, "max_tokens": how.max_tokens, "seed": how.seed}
     for at in range(0, len(asked), PROMPTS):
         part = asked[at : at + PROMPTS]
@@ -202,24 +186,18 @@ def _answer(model: LM, found: Sequence[_Measured], skipped: Counter[str], how: S
             answers = model.sample([m.case.prompt or "" for m in part], **asking)
         for measured, [sample] in zip(part, answers, strict=True):
             measured.sample = sample
-            measured.scores |= _said(measured.case, sample)
+            measured.scores |= of_answer(measured.case, sample)
         progress("sampling", at + len(part), len(asked))
 
 
-def _said(case: Case, sample: Sample) -> dict[str, Score]:
-    """A row's part of each number measured on its answer; reasoning in <think> marks is no part of the answer."""
-    text = thought(sample.text)[1]
-    values: dict[str, float | None] = {
-        "ended": float(sample.ended),
-        "length": float(len(sample.ids)) if sample.ids else None,
-        "repetition": metrics.repetition(sample.text),
-        "same_script": metrics.same_script(case.question, text),
-    }
-    if case.references:
-        spoken = next((t for t in (case.references[0], case.question) if script(t)), "")
-        values["exact_match"] = metrics.exact_match(text, case.references, language(spoken))
-        values["f1"] = metrics.f1(text, case.references, language(spoken))
-    return {name: (value, 1.0) for name, value in values.items() if value is not None}
+def _unanswerable(measured: _Measured, model: LM) -> str:
+    """Why a prompt cannot be continued; empty if it can."""
+    if not isinstance(model, Local) or measured.start is None:
+        return ""
+    if not len(measured.start):
+        return "the prompt is empty and the tokenizer has no start token"
+    full = model.context is not None and len(measured.start) >= model.context
+    return "the prompt fills the model's context" if full else ""
 
 
 def _example(measured: _Measured) -> Example:

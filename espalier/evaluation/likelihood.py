@@ -31,7 +31,7 @@ class Likelihood:
 def by_engine(
     role: Role, cases: Sequence[Sequence[Rendered]], renderer: Renderer, done: Callable[[int], None]
 ) -> list[list[Likelihood]]:
-    """One likelihood per path of each case, in pieces of the role's token budget; `done` hears of so many more cases."""
+    """One likelihood per path of each case, in pieces of the role's token budget; `done` hears how many more."""
     found: list[list[Likelihood]] = []
     for part in _parts(cases, role):
         forest = Forest.plant([Tree.of(paths) for paths in part], device=role.device)
@@ -45,11 +45,11 @@ def by_engine(
 
 
 def by_client(lm: LM, cases: Sequence[Case], done: Callable[[int], None]) -> list[list[Likelihood]]:
-    """The same from any language model that has log-probabilities."""
+    """The same for options and pairs, from any language model that has log-probabilities."""
     found: list[list[Likelihood]] = []
     for case in cases:
         targets = [t if isinstance(t, str) else text_of(t[-1]) for t in case.targets]
-        logps = lm.logprobs(case.prompt or "", targets) if targets else []
+        logps = lm.logprobs(case.prompt or "", targets)
         found.append([Likelihood(p, None, len(t.encode())) for p, t in zip(logps, targets, strict=True)])
         done(1)
     return found

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 from espalier.contracts import Row
 from espalier.errors import RowError
 from espalier.evaluation.compare import compare
 from espalier.evaluation.evaluate import evaluate
-from espalier.evaluation.results import Evaluation, summarize
+from espalier.evaluation.results import Evaluation
 from espalier.models.roles import Role
 from espalier.render import Renderer
 from espalier.run import Run, write_text
@@ -52,20 +52,13 @@ class Measurement:
 
     def _measured(self, policy: Role, reference: Role | None, name: str) -> Evaluation | None:
         """All rows by likelihood, the first few also by what is answered; None where no row can be measured."""
-        options: dict[str, Any] = {"name": name, "seed": self.seed, "progress": self.progress}
         try:
-            whole = evaluate(policy, self.rows, self.renderer, reference=reference, generate=False, **options)
-            said = evaluate(policy, self.rows[:ANSWERED], self.renderer, max_tokens=LONGEST, **options)
+            return evaluate(
+                policy, self.rows, self.renderer, reference=reference, name=name, answered=ANSWERED, max_tokens=LONGEST,
+                seed=self.seed, progress=self.progress,
+            )  # fmt: skip
         except RowError:
             return None
-        answered = {example.row: example for example in said.examples}
-        examples = [
-            replace(e, answer=answered[e.row].answer, scores={**answered[e.row].scores, **e.scores})
-            if e.row in answered
-            else e
-            for e in whole.examples
-        ]
-        return replace(whole, examples=examples, metrics=summarize(examples, resamples=2000, seed=self.seed))
 
 
 def _samples(before: Evaluation, after: Evaluation, rows: list[Row]) -> list[dict[str, Any]]:

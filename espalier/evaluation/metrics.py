@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from espalier.evaluation.scripts import language, script, words
+from espalier.maths.scripts import language, script, words
 
 Array = npt.NDArray[np.float64]
 TIE = 1e-4  # nats: sums of float32 log-probabilities that are closer than this are equal

@@ -17,6 +17,7 @@ from espalier.evaluation.wording import duration, listed, number, share, signed,
 from espalier.run import Run, write_text
 
 SHOWN = 5  # samples chosen by seed, and samples that got worse
+SIDES = {"reference": "expected", "chosen": "chosen", "rejected": "rejected", "base": "before", "tuned": "after"}
 LAYOUTS = {"trees": "packed", "rows": "padded"}  # as users know them
 Table = Mapping[str, Any]
 
@@ -129,29 +130,23 @@ def _samples(title: str, samples: Sequence[Table]) -> str:
 
 
 def _sample(sample: Table) -> str:
-    base, tuned = scores(sample)
-    names = {
-        "reference": "reference answer",
-        "chosen": "chosen",
-        "rejected": "rejected",
-        "base": "before",
-        "tuned": "after",
-    }
-    after = {"base": base, "tuned": tuned}
     sides = [
-        tag("div", text(_scored(label, after.get(key)), "div", "label") + text(_said(sample[key]), "div", "said"))
-        for key, label in names.items()
+        tag("div", text(label, "div", "label") + text(_said(sample[key]), "div", "said"))
+        for key, label in SIDES.items()
         if sample.get(key) is not None
     ]
-    where = str(sample.get("where", ""))
-    if "base" not in sample and None not in (base, tuned):
-        where += f"; margin of the chosen answer {number(base)} before, {number(tuned)} after"
+    where = f"{sample.get('where', '')}{_scored(sample)}"
     asked = text(where, "div", "label") + text(_said(sample.get("prompt", "")), "div", "said")
     return tag("div", tag("div", asked, "asked") + tag("div", "".join(sides), "sides"), "sample")
 
 
-def _scored(label: str, score: float | None) -> str:
-    return label if score is None else f"{label} (score {number(score)})"
+def _scored(sample: Table) -> str:
+    base, tuned = scores(sample)
+    if base is None or tuned is None:
+        return ""
+    if "margin_tuned" in sample:
+        return f": chosen over rejected by {number(base)} nats before, {number(tuned)} after"
+    return f": log-probability of what was expected {number(base)} nats per token before, {number(tuned)} after"
 
 
 def _said(content: Any) -> str:
@@ -170,7 +165,9 @@ def _audit(audit: Table) -> str:
     if not audit:
         return ""
     pairs: list[tuple[str, object]] = [("data", sentence) for sentence in audit.get("detected", [])]
-    pairs.append(("rows", f"{audit['read']:,} read, {audit['kept']:,} kept, {audit['held']:,} of them held back"))
+    pairs.append(
+        ("rows", f"{audit['read']:,} read, {audit['kept'] - audit['held']:,} to train on, {audit['held']:,} held back")
+    )
     for reason, count in audit["dropped"].items():
         pairs.append((f"dropped: {reason}", f"{count:,}; {'; '.join(audit['where'].get(reason, []))}"))
     for name, (p50, p95, most) in audit["lengths"].items():

@@ -6,10 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-Difference = Mapping[str, Any]  # name, before, after, difference, low, high, n, verdict
-SURE = ("gained", "lost", "changed")  # the verdicts whose interval excludes zero
+Difference = Mapping[str, Any]  # name, before, after, difference, low, high, n, word
 
-NO_EVALUATION = "Whether this run gained anything cannot be said: no rows were evaluated before and after it."
+NO_EVALUATION = "Whether anything was gained cannot be said: no rows were evaluated before and after."
 
 
 def number(value: float) -> str:
@@ -52,25 +51,17 @@ def listed(items: Sequence[str], most: int = 3) -> str:
     return " and ".join(filter(None, [", ".join(shown[:-1]), *shown[-1:]]))
 
 
-def title(name: str) -> str:
-    """What a measure is called."""
-    from espalier.evaluation.results import MEASURES  # not needed by every command
-
-    return MEASURES[name].title if name in MEASURES else name.replace("_", " ")
-
-
 def verdict(differences: Sequence[Difference]) -> str:
     """One sentence: what was gained, what was lost, and how sure that is."""
     if not differences:
         return NO_EVALUATION
-    by_word = {word: [d for d in differences if d["verdict"] == word] for word in (*SURE, "cannot say")}
+    gained, lost, unsure = ([d for d in differences if d["word"] == word] for word in ("gained", "lost", "cannot say"))
     sure = f"with 95 % confidence on {_rows(differences)} rows"
-    if not any(by_word[word] for word in SURE):
-        changes = listed([_change(d) for d in differences], 2)
-        return f"Whether this run gained or lost anything cannot be said {sure}: {changes} may be chance."
-    parts = [f"Gained: {_changes(by_word['gained'])}", f"lost: {_changes(by_word['lost'])}"]
-    parts += [f"changed: {_changes(found)}" for found in [by_word["changed"]] if found]
-    parts += [f"cannot say: {listed([title(d['name']) for d in found])}" for found in [by_word["cannot say"]] if found]
+    if not gained and not lost:
+        return f"Whether anything was gained or lost cannot be said {sure}: {_changes(unsure)} may be chance."
+    parts = [f"Gained: {_changes(gained)}", f"lost: {_changes(lost)}"]
+    if unsure:
+        parts.append(f"cannot say: {listed([d['name'] for d in unsure])}")
     return f"{'; '.join(parts)}; {sure}."
 
 
@@ -81,7 +72,7 @@ def _changes(differences: Sequence[Difference]) -> str:
 def _change(difference: Difference) -> str:
     before, after, low, high = (difference[name] for name in ("before", "after", "low", "high"))
     between = f"a change of {signed(low)} to {signed(high)}"
-    return f"{title(difference['name'])} {number(before)} to {number(after)} ({between})"
+    return f"{difference['name']} {number(before)} to {number(after)} ({between})"
 
 
 def _rows(differences: Sequence[Difference]) -> str:

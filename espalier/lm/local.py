@@ -26,7 +26,7 @@ Picked = tuple[int, int, float]  # row, token, log-probability
 
 
 @dataclass(frozen=True)
-class Row:
+class _Row:
     """One sample to write."""
 
     prompt: int  # which prompt
@@ -153,7 +153,7 @@ class Local:
         with evaluating(self.role.inner.model), self.role.context():
             yield
 
-    def _steps(self, rows: Sequence[Row], sampling: Sampling) -> Iterator[list[Picked]]:
+    def _steps(self, rows: Sequence[_Row], sampling: Sampling) -> Iterator[list[Picked]]:
         """Write rows until each has ended or is full; what was picked, step by step."""
         batch = Batch(self.role.inner, [row.ids for row in rows])
         chance = torch.stack([row.chance for row in rows])
@@ -165,7 +165,7 @@ class Local:
             if not batch.open:
                 return
 
-    def _samples(self, rows: Sequence[Row], sampling: Sampling) -> list[Sample]:
+    def _samples(self, rows: Sequence[_Row], sampling: Sampling) -> list[Sample]:
         ids: list[list[int]] = [[] for _ in rows]
         logps: list[list[float]] = [[] for _ in rows]
         for picked in self._steps(rows, sampling):
@@ -178,7 +178,7 @@ class Local:
         ended = ids[-1] in self.renderer.stop_ids
         return Sample(self.renderer.decode(ids[:-1] if ended else ids), tuple(ids), tuple(logps), ended)
 
-    def _rows(self, prompts: Sequence[Ids], copies: int, sampling: Sampling) -> list[Row]:
+    def _rows(self, prompts: Sequence[Ids], copies: int, sampling: Sampling) -> list[_Row]:
         """The rows to write; their chance follows from the prompt and how often it came before, not from others."""
         seen: Counter[str] = Counter()
         rows = []
@@ -186,14 +186,14 @@ class Local:
             digest, room = hashlib.sha256(ids.tobytes()).hexdigest(), self._room(ids, sampling.max_tokens)
             for number in range(copies):
                 chance = seeding.generator(sampling.seed, "sample", digest, seen[digest], number)
-                rows.append(Row(p, number, ids, room, torch.rand(sampling.max_tokens, generator=chance)))
+                rows.append(_Row(p, number, ids, room, torch.rand(sampling.max_tokens, generator=chance)))
             seen[digest] += 1
         return rows
 
-    def _batches(self, rows: Sequence[Row]) -> Iterator[list[Row]]:
+    def _batches(self, rows: Sequence[_Row]) -> Iterator[list[_Row]]:
         """Rows to write together within the token budget: of like length, of one where none may be padded."""
         padded = self.role.inner.layout == "trees"
-        batch: list[Row] = []
+        batch: list[_Row] = []
         widest = 0
         for row in sorted(rows, key=lambda row: -len(row.ids)):
             width = len(row.ids) + row.room

@@ -7,9 +7,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 
 from espalier.errors import ModelError
 from espalier.trees.logps import Head
+
+SOFT_CAPS = ("final_logit_softcapping", "logits_soft_cap", "output_logit_soft_cap")  # Gemma, RecurrentGemma, xLSTM
 
 
 def base_of(model: nn.Module) -> Any:
@@ -21,10 +24,10 @@ def base_of(model: nn.Module) -> Any:
 def body_of(model: nn.Module) -> nn.Module:
     """Everything up to the last hidden states, final norm included."""
     base = base_of(model)
-    body: nn.Module = base.get_decoder()
-    if body is base:
-        raise ModelError(f"{type(base).__name__} is no causal language model with a head: it has no body to run alone.")
-    return body
+    for body in (base.get_decoder(), getattr(base, "model", None)):
+        if isinstance(body, PreTrainedModel) and body is not base:
+            return body
+    raise ModelError(f"{type(base).__name__} is no causal language model with a head: it has no body to run alone.")
 
 
 def head_of(model: nn.Module) -> Head:
@@ -35,7 +38,8 @@ def head_of(model: nn.Module) -> Head:
         raise ModelError(f"{type(base).__name__} has no output head.")
     config = base.config.get_text_config()
     weight, bias = _effective(layer)
-    return Head(weight, bias, _scale(config), getattr(config, "final_logit_softcapping", None))
+    caps = (getattr(config, name, None) for name in SOFT_CAPS)
+    return Head(weight, bias, _scale(config), next((float(cap) for cap in caps if cap), None))
 
 
 def _scale(config: Any) -> float:

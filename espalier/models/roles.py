@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
 
 import torch
@@ -18,6 +18,7 @@ from espalier.trees.logps import Functional
 
 Kind = contracts.Frozen | contracts.Ema | contracts.Copy
 Context = Callable[[], contextlib.AbstractContextManager[Any]]
+Mirror = Callable[[], list[tuple[Tensor, Tensor]]]
 
 
 class Role:
@@ -28,7 +29,7 @@ class Role:
         max_tokens: tokens computed at once without a gradient.
         context: entered around each forward, for instance to switch an adapter off.
         describe: one line for the log: "the base model, adapter off".
-        mirror: pairs of the policy's parameters and this role's copies of them.
+        mirror: pairs of the policy's parameters and this role's copies of them, as they are when asked for.
         transient: the policy itself, which stands for the role only until it is trained.
     """
 
@@ -39,7 +40,7 @@ class Role:
         max_tokens: int | None = None,
         context: Context | None = None,
         describe: str = "",
-        mirror: Sequence[tuple[nn.Parameter, nn.Parameter]] = (),
+        mirror: Mirror = list,
         transient: bool = False,
     ) -> None:
         self.engine = engine
@@ -49,6 +50,7 @@ class Role:
         self.mirror = mirror
         self.transient = transient
         self.kind: Kind | None = None
+        self.most: Callable[[int], int] = int  # pieces over all ranks, where every rank must compute as many
 
     @property
     def inner(self) -> Engine:
@@ -85,18 +87,19 @@ class Role:
     def follow(self, mix: float) -> None:
         """copy <- (1 - mix) * copy + mix * policy."""
         with torch.no_grad():
-            for source, twin in self.mirror:
+            for source, twin in self.mirror():
                 twin.lerp_(source.to(twin.dtype), mix)
 
     def _in_pieces(
         self, forest: Forest, functionals: Mapping[str, Functional] | None, states: Literal["last", "before"] | None
     ) -> dict[str, Tensor]:
         groups = forest.pieces(self.max_tokens, shared=self.inner.layout == "trees")
+        groups += [[]] * (self.most(len(groups)) - len(groups))
         level: Literal["completion", "token"] = "completion" if states == "last" else "token"
         owner = forest.owner(level)
         whole: dict[str, Tensor] = {}
         for group in groups:
-            rows = torch.isin(owner, torch.tensor(group, device=owner.device))
+            rows = torch.isin(owner, torch.tensor(group, dtype=torch.long, device=owner.device))
             for name, values in self.engine(forest.select(group), functionals=functionals, states=states).items():
                 whole.setdefault(name, values.new_zeros(len(owner), *values.shape[1:]))[rows] = values
         return whole
@@ -167,9 +170,11 @@ def frozen(policy: Role, name: str, *, fresh_adapter: bool, base: str) -> Role:
         return Role(policy.engine, max_tokens=policy.max_tokens, context=model.disable_adapter, describe=describe)
     if hasattr(model, "peft_config"):
         return _adapter_copy(policy, name, base)
-    engine = copy.deepcopy(policy.inner)
-    mirror = list(zip(policy.inner.parameters(), engine.parameters(), strict=True))
-    engine.requires_grad_(False)
+    engine = copy.deepcopy(policy.inner).requires_grad_(False)
+
+    def mirror() -> list[tuple[Tensor, Tensor]]:
+        return list(zip(policy.inner.parameters(), engine.parameters(), strict=True))
+
     return Role(engine, max_tokens=policy.max_tokens, describe=f"{base}, a frozen copy", mirror=mirror)
 
 
@@ -179,19 +184,19 @@ def _adapter_copy(policy: Role, name: str, base: str) -> Role:
     active = model.active_adapter
     if name in model.peft_config:
         raise RecipeError(f"this model already has an adapter named {name!r}; rename it.")
-    trained = {key for key, p in model.named_parameters() if p.requires_grad}
+    trained = [key for key, p in model.named_parameters() if p.requires_grad]
     model.add_adapter(name, copy.deepcopy(model.peft_config[active]))
-    parameters = dict(model.named_parameters())
-    mirror = []
-    for key in trained:
-        twin = parameters[".".join(name if part == active else part for part in key.split("."))]
-        twin.data.copy_(parameters[key].data)
-        mirror.append((parameters[key], twin))
+    wanted = set(trained)
+
+    def mirror() -> list[tuple[Tensor, Tensor]]:
+        parameters = dict(model.named_parameters())
+        twins = [".".join(name if part == active else part for part in key.split(".")) for key in trained]
+        return [(parameters[key], parameters[twin]) for key, twin in zip(trained, twins, strict=True)]
 
     def use(adapter: str) -> None:
         model.set_adapter(adapter)
-        for key, parameter in parameters.items():
-            parameter.requires_grad_(key in trained)
+        for key, parameter in model.named_parameters():
+            parameter.requires_grad_(key in wanted)
 
     @contextlib.contextmanager
     def switched() -> Iterator[None]:
@@ -201,6 +206,8 @@ def _adapter_copy(policy: Role, name: str, base: str) -> Role:
         finally:
             use(active)
 
+    for source, twin in mirror():
+        twin.data.copy_(source.data)
     use(active)
     describe = f"{base} with its adapter, frozen"
     return Role(policy.engine, max_tokens=policy.max_tokens, context=switched, describe=describe, mirror=mirror)

@@ -1,8 +1,10 @@
 """Checkpoints: what a killed run needs to go on bit for bit. Safetensors and JSON; written aside, then renamed.
 
     checkpoints/step-000120/weights.safetensors    the trained weights
+                            roles.safetensors      copies that follow them, where there are any
                             optimizer.safetensors  the optimizer's tensors, "3.exp_avg"
-                            state.json             step, best loss so far, chance, the optimizer's plain numbers
+                            state.json             step, best loss so far, the optimizer's plain numbers
+    checkpoints/best/weights.safetensors           the weights with the lowest held-back loss so far
 """
 
 from __future__ import annotations
@@ -14,11 +16,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from espalier.contracts import Copy, Ema
 from espalier.errors import RunError
+from espalier.models.roles import Models
 from espalier.train import distributed
+
+BEST = "best"
 
 
 def trained(model: nn.Module) -> dict[str, nn.Parameter]:
@@ -37,7 +44,7 @@ def _whole(value: Tensor) -> Tensor:
     return gathered.detach().cpu().contiguous()
 
 
-def _like(value: Tensor, target: Tensor) -> Tensor:
+def _like(value: Tensor, target: Any) -> Tensor:
     """A whole tensor laid out as `target` is."""
     if not hasattr(target, "device_mesh"):
         return value.to(target.device)
@@ -70,39 +77,87 @@ def write(folder: Path, name: str, content: dict[str, Any]) -> Path:
     return final
 
 
-def save(folder: Path, step: int, model: nn.Module, optimizer: torch.optim.Optimizer, state: dict[str, Any], *, keep: int = 2) -> None:
+def save(
+    folder: Path, step: int, models: Models, optimizer: torch.optim.Optimizer, state: dict[str, Any], *, keep: int = 2
+) -> None:
     """Write the checkpoint of a step and remove all but the newest `keep`. Every rank calls it; the first writes."""
-    weights = whole(model)
-    tensors, plain = _optimizer_state(optimizer)
+    content: dict[str, Any] = {"weights.safetensors": whole(models.policy.inner.model)}
+    followers = {name: _whole(value) for name, value in following(models).items()}
+    content |= {"roles.safetensors": followers} if followers else {}
+    content["optimizer.safetensors"], plain = _optimizer_state(optimizer)
+    content["state.json"] = {"step": step, "optimizer": plain, **state}
     if distributed.rank() == 0:
-        content = {
-            "weights.safetensors": weights,
-            "optimizer.safetensors": tensors,
-            "state.json": {"step": step, "optimizer": plain, **state},
-        }
         write(folder, f"step-{step:06d}", content)
         for old in found(folder)[:-keep]:
             shutil.rmtree(old, ignore_errors=True)
 
 
+def save_best(folder: Path, step: int, models: Models) -> None:
+    """Keep the weights with the lowest held-back loss so far. Every rank calls it; the first writes."""
+    weights = whole(models.policy.inner.model)
+    if distributed.rank() == 0:
+        write(folder, BEST, {"weights.safetensors": weights, "step.json": step})
+
+
+def following(models: Models) -> dict[str, Tensor]:
+    """The tensors of roles that follow the policy, by name."""
+    moving = {name: role for name, role in models.roles.items() if isinstance(role.kind, Ema | Copy)}
+    return {f"{name}.{i}": twin for name, role in moving.items() for i, (_, twin) in enumerate(role.mirror())}
+
+
 def found(folder: Path) -> list[Path]:
-    """Complete checkpoints, oldest first."""
-    return sorted(path for path in folder.glob("step-*") if (path / "state.json").exists())
+    """Complete checkpoints, oldest first; one whose files are damaged is not."""
+    return sorted(path for path in folder.glob("step-*") if _readable(path))
 
 
-def load(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+def step_of(checkpoint: Path) -> int:
+    """Steps that were done when it was written."""
+    return int(checkpoint.name.removeprefix("step-"))
+
+
+def _readable(path: Path) -> bool:
+    try:
+        json.loads((path / "state.json").read_text(encoding="utf-8"))
+        for name in ("weights", "optimizer"):
+            with safe_open(path / f"{name}.safetensors", "pt"):  # looks at the file's header and its length
+                pass
+    except (OSError, ValueError, SafetensorError):
+        return False
+    return True
+
+
+def mend(folder: Path) -> None:
+    """Put right what a kill in the middle of `write` left: what was set aside comes back, what is half-written goes."""
+    for aside in folder.glob(".*.old"):
+        final = folder / aside.name[1:].rsplit(".", 2)[0]
+        if final.exists():
+            shutil.rmtree(aside)
+        else:
+            aside.rename(final)
+    for partial in folder.glob(".*.partial"):
+        shutil.rmtree(partial)
+
+
+def load(path: Path, models: Models, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
     """Put a checkpoint's weights and optimizer state back; returns its state.
 
     Raises:
         RunError: the checkpoint is of another model or optimizer.
     """
-    load_weights(path / "weights.safetensors", model)
+    load_weights(path / "weights.safetensors", models.policy.inner.model)
+    followers = following(models)
+    if followers:
+        _fill(path / "roles.safetensors", followers)
     state: dict[str, Any] = json.loads((path / "state.json").read_text(encoding="utf-8"))
     tensors = load_file(path / "optimizer.safetensors")
-    parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    for number, parameter in enumerate(parameters):
+    places = [(group, parameter) for group in optimizer.param_groups for parameter in group["params"]]
+    for number, (group, parameter) in enumerate(places):
         mine = {key.partition(".")[2]: value for key, value in tensors.items() if key.partition(".")[0] == str(number)}
-        mine = {key: _like(value, parameter) if value.shape == parameter.shape else value for key, value in mine.items()}
+        on_device = parameter.device if group.get("fused") or group.get("capturable") else "cpu"  # where `step` belongs
+        mine = {
+            key: _like(value, parameter) if value.shape == parameter.shape else value.to(on_device)
+            for key, value in mine.items()
+        }
         extra = state["optimizer"].get(str(number), {})
         if mine or extra:
             optimizer.state[parameter] = {**mine, **extra}
@@ -111,18 +166,25 @@ def load(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> dict
 
 def load_weights(file: Path, model: nn.Module) -> None:
     """Put saved weights into the parameters of the same names."""
-    weights, targets = load_file(file), trained(model)
+    _fill(file, trained(model))
+
+
+def _fill(file: Path, targets: dict[str, Any]) -> None:
+    weights = load_file(file)
     if set(weights) != set(targets):
         odd = sorted(set(weights) ^ set(targets))[0]
         raise RunError(f"{file}: the checkpoint is of another model or adapter ({odd!r} is on one side only).")
     with torch.no_grad():
         for name, target in targets.items():
+            if weights[name].shape != target.shape:
+                raise RunError(f"{file}: the checkpoint is of another model or adapter ({name!r} has another shape).")
             target.copy_(_like(weights[name].to(target.dtype), target))
 
 
 def _optimizer_state(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tensor], dict[str, dict[str, Any]]]:
     """The optimizer's tensors and its plain numbers, by parameter number."""
-    tensors, plain = {}, {}
+    tensors: dict[str, Tensor] = {}
+    plain: dict[str, dict[str, Any]] = {}
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     for number, parameter in enumerate(parameters):
         for key, value in optimizer.state.get(parameter, {}).items():

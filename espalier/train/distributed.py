@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import nn
 
 from espalier.errors import RecipeError
+from espalier.models.roles import Models
+
+T = TypeVar("T")
+PATIENCE = timedelta(hours=2)  # the others wait while the first rank reads the rows
 
 
 def rank() -> int:
@@ -30,7 +35,9 @@ def ranks(device: str) -> Iterator[None]:
     if "RANK" not in os.environ or dist.is_initialized():
         yield
         return
-    dist.init_process_group("nccl" if device == "cuda" else "gloo")
+    if device == "cuda":
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)))
+    dist.init_process_group("nccl" if device == "cuda" else "gloo", timeout=PATIENCE)
     try:
         yield
     finally:
@@ -62,27 +69,59 @@ def barrier() -> None:
         dist.barrier()
 
 
-def wrap(engine: nn.Module, strategy: str) -> nn.Module:
-    """The engine as DDP or FSDP2 wants it; alone, the engine itself.
+def first(make: Callable[[], T]) -> T:
+    """What `make` returns, made by the first rank before the others make it: they find what it left on disk."""
+    if rank() == 0:
+        try:
+            return make()
+        finally:  # the others then fail by themselves, for the same reason
+            barrier()
+    barrier()
+    return make()
+
+
+def agreed(value: T) -> T:
+    """What the first rank found, on every rank: what is measured differs from process to process."""
+    if world_size() == 1:
+        return value
+    box = [value]
+    dist.broadcast_object_list(box)
+    return box[0]
+
+
+def spread(models: Models, strategy: str) -> None:
+    """Have the ranks train the policy together; alone, nothing changes.
 
     Args:
-        engine: the engine.
-        strategy: ddp (every rank holds the model) or fsdp (every rank holds a share of it).
+        models: the roles; their parameters are others afterwards with fsdp.
+        strategy: ddp (every rank holds the models) or fsdp (every rank holds a share of them).
     """
+    if strategy not in ("ddp", "fsdp"):
+        raise RecipeError(f"no strategy named {strategy!r}. Known: ddp, fsdp.")
     if world_size() == 1:
-        return engine
+        return
     if strategy == "ddp":
         from torch.nn.parallel import DistributedDataParallel
 
-        return DistributedDataParallel(engine)
-    if strategy == "fsdp":
-        from torch.distributed.fsdp import fully_shard
+        # Without a gradient the ranks compute unlike numbers of pieces, so nothing may be exchanged there.
+        models.policy.engine = DistributedDataParallel(models.policy.inner, broadcast_buffers=False)
+        return
+    for engine in {id(role.inner): role.inner for role in models.roles.values()}.values():
+        shard(engine)
+    for role in models.roles.values():
+        role.most = most_over_ranks
 
-        for module in engine.modules():
-            if type(module).__name__ in _block_names(engine):
-                fully_shard(module)
-        return fully_shard(engine)
-    raise RecipeError(f"no strategy named {strategy!r}. Known: ddp, fsdp.")
+
+def shard(engine: nn.Module) -> None:
+    """Share an engine's parameters out over the ranks, block by block; the head is read outside of its own forward."""
+    from torch.distributed.fsdp import fully_shard
+
+    names = _block_names(engine)
+    for module in engine.modules():
+        if type(module).__name__ in names:
+            fully_shard(module)
+    # Resharded after every forward pass: what is read or written in between is the share, never a gathered copy.
+    fully_shard(engine, reshard_after_forward=True)
 
 
 def _block_names(engine: nn.Module) -> set[str]:
@@ -93,8 +132,8 @@ def _block_names(engine: nn.Module) -> set[str]:
 @contextlib.contextmanager
 def no_sync(engine: nn.Module, last: bool) -> Iterator[None]:
     """Gradients travel between ranks with the last piece only."""
-    if last or not hasattr(engine, "no_sync"):
-        yield
-        return
-    with engine.no_sync():
+    wrapped: Any = engine
+    if hasattr(wrapped, "set_requires_gradient_sync"):  # FSDP2
+        wrapped.set_requires_gradient_sync(last)
+    with wrapped.no_sync() if hasattr(wrapped, "no_sync") and not last else contextlib.nullcontext():  # DDP
         yield

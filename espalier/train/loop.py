@@ -39,17 +39,16 @@ class Here:
         """Log-probabilities under the reference: cached, or computed now and cached. [tokens]"""
         if self.cache is None:
             with torch.no_grad():
-                return models.reference.token_logps(forest)
+                live: Tensor = models.reference.token_logps(forest)
+            return live
         found = [self.cache.get(tree) for tree in forest.trees]
         missing = [tree for tree, logps in zip(forest.trees, found, strict=True) if logps is None]
         if missing:
             with torch.no_grad():
                 logps = models.reference.token_logps(Forest.plant(missing, device=forest.device))
-            new = list(logps.split([tree.counted for tree in missing]))
-            self.cache.put(missing, new)
-            fresh = iter(new)
-            found = [next(fresh) if logps is None else logps for logps in found]
-        return torch.cat([logps.to(forest.device) for logps in found if logps is not None])
+            self.cache.put(missing, logps.split([tree.counted for tree in missing]))
+            found = [self.cache.get(tree) for tree in forest.trees]
+        return torch.cat([torch.empty(0), *(logps for logps in found if logps is not None)]).to(forest.device)
 
 
 @dataclass(frozen=True)
@@ -135,7 +134,7 @@ def optimize(
     Raises:
         RunError: the loss or the gradient is not a finite number; no weight has changed.
     """
-    counts = {name: distributed.sum_over_ranks(count) for name, count in forest.counts.items()}
+    counts = {name: distributed.sum_over_ranks(count) or 1.0 for name, count in forest.counts.items()}
     fused = getattr(optimizer, "fused", False) is True
     shared = models.policy.inner.layout == "trees"
     own = 1 if fused else len(forest.pieces(max_tokens, shared=shared))
@@ -187,7 +186,8 @@ def fit(
         The number of steps taken in all; a checkpoint of that step has been saved.
     """
     changed = Changed(job.optimizer)
-    done = start
+    job.models.policy.inner.train()
+    done, watched = start, start + min(3, job.steps - start)
     for number, trees in steps_of(job, start):
         begun = time.perf_counter()
         rate = job.learning_rate * schedules.factor(number, job.steps, schedule=job.schedule, warmup=job.warmup)
@@ -203,13 +203,15 @@ def fit(
             if number == 0 and batch is forest:
                 _check_start(job, report["loss"])
         job.models.after_step(number)
-        changed.check(rate, last=number + 1 >= min(job.steps, 3) and number >= job.warmup * (job.steps if job.warmup < 1 else 1))
         done = number + 1
+        whole = start == 0 and done == job.steps
+        changed.check(rate, last=done >= watched and (rate >= job.learning_rate / 2 or whole))
         seconds = time.perf_counter() - begun
         tokens = distributed.sum_over_ranks(forest.layout.ids.numel())
-        values = report | {"learning_rate": rate, "tokens": tokens, "seconds": seconds, "examples": len(trees)}
+        examples = len(job.order.batch(number))
+        values = report | {"learning_rate": rate, "tokens": tokens, "seconds": seconds, "examples": examples}
         listen(Event("step", done, values))
-        stopping = stop()
+        stopping = bool(distributed.most_over_ranks(stop()))
         if job.held and (done % job.eval_every == 0 or done == job.steps):
             found = evaluate(job)
             best = found["loss"] < job.best
@@ -220,6 +222,7 @@ def fit(
             job.save(done, not job.held)
         if stopping:
             break
+    job.models.policy.inner.eval()
     return done
 
 
@@ -251,19 +254,20 @@ def _check_start(job: Job, loss: float) -> None:
 
 
 def evaluate(job: Job) -> dict[str, float]:
-    """The objective on the held-back examples: loss and metrics, over all ranks."""
+    """The objective on the held-back examples, without dropout: loss and metrics, over all ranks."""
     totals = Totals()
     counts: dict[str, float] = {}
     size = job.order.batch_size
+    job.models.policy.inner.eval()
     with torch.no_grad():
         for at in range(0, len(job.held), size):
             numbers = job.held[at : at + size][distributed.rank() :: distributed.world_size()]
             forest = job.objective.prepare([job.store[n] for n in numbers], job.models, _here(job, -1 - at))
-            for piece in forest.split(job.tokens_per_piece, shared=job.models.policy.inner.layout == "trees"):
-                totals.add(job.objective.loss(job.models, piece), piece)
+            totals.add(job.objective.loss(job.models, forest), forest)  # roles cut what has no gradient themselves
             for name, count in forest.counts.items():
                 counts[name] = counts.get(name, 0.0) + count
-    return totals.means({name: distributed.sum_over_ranks(count) for name, count in counts.items()})
+    job.models.policy.inner.train()
+    return totals.means({name: distributed.sum_over_ranks(count) or 1.0 for name, count in counts.items()})
 
 
 class Changed:
@@ -272,14 +276,23 @@ class Changed:
     def __init__(self, optimizer: torch.optim.Optimizer) -> None:
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         largest = sorted(parameters, key=lambda p: -p.numel())[:4]
-        self.watched = [(p, p.detach().clone()) for p in [*largest, *parameters[-2:]]]
+        self.watched = [(p, _some(p).clone()) for p in [*largest, *parameters[-2:]]]
 
     def check(self, rate: float, *, last: bool) -> None:
-        """Raise once enough steps have passed and not one watched weight has moved."""
-        if self.watched and any(not torch.equal(p.detach(), before) for p, before in self.watched):
+        """Raise once enough steps have passed and not one watched weight has moved, on any rank."""
+        if not self.watched:
+            return
+        if distributed.most_over_ranks(any(not torch.equal(_some(p), before) for p, before in self.watched)):
             self.watched = []
-        if self.watched and last and rate > 0:
+        elif last:
             kind = str(self.watched[0][0].dtype).removeprefix("torch.")
             raise RunError(
-                f"the learning rate {rate:g} changes none of the {kind} weights. Raise it, or train weights of a wider dtype."
+                f"the learning rate {rate:g} changes none of the {kind} weights. Raise it, or train weights of a wider "
+                "dtype."
             )
+
+
+def _some(parameter: Tensor) -> Tensor:
+    """Up to a million of a parameter's weights, of this rank's share of them."""
+    local: Tensor = parameter.to_local() if hasattr(parameter, "to_local") else parameter
+    return local.detach().reshape(-1)[: 1 << 20]

@@ -6,15 +6,18 @@ mixture, order or subset still hits.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from espalier.errors import RunError
+from espalier.train.disk import full_disk
 from espalier.trees.tree import Tree
 
 
@@ -39,30 +42,47 @@ class ReferenceCache:
     """Per-token log-probabilities of examples under one model, in a SQLite file that several runs may share."""
 
     def __init__(self, path: Path, key: str) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.connection = sqlite3.connect(path, timeout=60, isolation_level=None)
-        self.connection.execute("PRAGMA journal_mode=WAL")
-        self.connection.execute("CREATE TABLE IF NOT EXISTS logps (key BLOB PRIMARY KEY, value BLOB) WITHOUT ROWID")
-        self.key = bytes.fromhex(key)
+        self.path, self.key = path, bytes.fromhex(key)
+        with self._explained():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self.connection = sqlite3.connect(path, timeout=60, isolation_level=None)
+            self.connection.execute("PRAGMA journal_mode=WAL")
+            self.connection.execute("CREATE TABLE IF NOT EXISTS logps (key BLOB PRIMARY KEY, value BLOB) WITHOUT ROWID")
 
     def _id(self, tree: Tree) -> bytes:
         return hashlib.sha256(self.key + tree_key(tree)).digest()
 
     def get(self, tree: Tree) -> Tensor | None:
         """The log-probabilities of an example's counted tokens [tokens], or None."""
-        found = self.connection.execute("SELECT value FROM logps WHERE key = ?", (self._id(tree),)).fetchone()
+        with self._explained():
+            query = "SELECT value FROM logps WHERE key = ?"
+            found = self.connection.execute(query, (self._id(tree),)).fetchone()
         if found is None:
             return None
         kind = np.float64 if len(found[0]) == 8 * tree.counted else np.float32
         return torch.from_numpy(np.frombuffer(found[0], kind).copy())
 
     def put(self, trees: Sequence[Tree], values: Sequence[Tensor]) -> None:
-        """Keep the log-probabilities of examples, all or none."""
+        """Keep the log-probabilities of examples, all or none; what is there already stays, for a run has read it."""
         rows = [(self._id(tree), v.cpu().numpy().tobytes()) for tree, v in zip(trees, values, strict=True)]
-        with self.connection:
-            self.connection.execute("BEGIN")
-            self.connection.executemany("INSERT OR REPLACE INTO logps VALUES (?, ?)", rows)
+        with self._explained(), self.connection:
+            self.connection.execute("BEGIN IMMEDIATE")
+            self.connection.executemany("INSERT OR IGNORE INTO logps VALUES (?, ?)", rows)
 
     def close(self) -> None:
         """Close the file."""
         self.connection.close()
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        remedy = "Free some space, name another place in ESPALIER_CACHE, or set reference = live."
+        with full_disk(self.path, remedy):
+            try:
+                yield
+            except sqlite3.OperationalError:
+                raise
+            except sqlite3.DatabaseError as error:
+                raise RunError(
+                    f"{self.path}: the cache of the reference's log-probabilities is damaged ({error}). Delete it: it is "
+                    "computed again."
+                ) from error

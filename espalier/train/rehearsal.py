@@ -58,6 +58,7 @@ def _try(
         if chosen and sum(store.tokens(n) for n in chosen) + sizes[i] > budget:
             break
         chosen.append(int(numbers[i]))
+    models.policy.inner.train()
     if models.policy.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
     forest = objective.prepare([store[n] for n in chosen], models, here)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -27,14 +27,19 @@ PARTS = {
     "text": np.uint8,  # JSON: a tree's fields, and the row it came from
     "spans": np.int64,  # ends in text
 }
+DIGEST = "digest"  # a hash of all examples, in order
 
 
 class StoreWriter:
-    """Appends trees to a folder beside the final one, which appears only when everything is written."""
+    """Appends trees to a folder beside the final one, which appears only when everything is written.
+
+    Several processes may write the same folder at once: the first to finish wins, and the others' work is the same.
+    """
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.partial = folder, folder.with_name(f"{folder.name}.{os.getpid()}.partial")
+        self.folder, self.partial = folder, folder.with_name(f"{folder.name}.{uuid.uuid4().hex[:12]}.partial")
         self.partial.mkdir(parents=True)
+        self.digest = hashlib.sha256()
         self.files = {name: (self.partial / name).open("wb") for name in PARTS}
         self.tokens = self.paths = self.text = self.trees = 0
         for name in ("paths", "trees", "spans"):
@@ -50,11 +55,13 @@ class StoreWriter:
             self._write("mask", path.mask)
             self.tokens += len(path.ids)
             self._write("paths", [self.tokens])
+            self.digest.update(path.ids.tobytes() + path.mask.tobytes() + b"path")
         self.paths += len(tree.branches)
         self.trees += 1
         self._write("trees", [self.paths])
         self._write("prompts", [prompt_hash(tree)])
         fields = {name: [np.asarray(f.values).tolist(), f.level, f.index] for name, f in tree.fields.items()}
+        self.digest.update(json.dumps(fields, sort_keys=True).encode() + b"tree")
         content = [fields] if row is None else [fields, row, row.where]
         data = json.dumps(content, ensure_ascii=False, default=str).encode("utf-8", "surrogatepass")
         self.files["text"].write(data)
@@ -65,12 +72,37 @@ class StoreWriter:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        for file in self.files.values():
-            file.close()
-        if kind is None and not self.folder.exists():
-            self.partial.rename(self.folder)
-        else:
+        try:
+            for file in self.files.values():
+                file.close()
+            if kind is None:
+                (self.partial / DIGEST).write_text(self.digest.hexdigest(), encoding="ascii")
+                self._publish()
+        finally:
             shutil.rmtree(self.partial, ignore_errors=True)
+
+    def _publish(self) -> None:
+        try:
+            self.partial.rename(self.folder)
+        except OSError:
+            if not whole(self.folder):  # else another process was first
+                raise
+
+
+def whole(folder: Path) -> bool:
+    """Whether a folder holds all that a StoreWriter wrote: files may get lost or cut."""
+    try:
+        parts = {name: _map(folder / name, kind) for name, kind in PARTS.items()}
+        (folder / DIGEST).stat()
+    except (OSError, ValueError):
+        return False
+    ends = [("paths", "ids"), ("paths", "mask"), ("trees", "paths"), ("spans", "text")]
+    if any(len(parts[name]) == 0 for name, _ in ends):
+        return False
+    examples = len(parts["trees"]) - 1
+    extra = {"paths": 1}  # ends begin with a 0
+    fits = [int(parts[end][-1]) == len(parts[of]) - extra.get(of, 0) for end, of in ends]
+    return all(fits) and len(parts["prompts"]) == examples == len(parts["spans"]) - 1
 
 
 class Store:
@@ -79,6 +111,11 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.parts = {name: _map(folder / name, kind) for name, kind in PARTS.items()}
+
+    @property
+    def digest(self) -> str:
+        """A hash of all examples, in order."""
+        return (self.folder / DIGEST).read_text(encoding="ascii")
 
     def __len__(self) -> int:
         return len(self.parts["trees"]) - 1
@@ -130,7 +167,7 @@ class Order:
     """Which examples each optimizer step takes: a new permutation every epoch, all of it a function of the seed.
 
     Args:
-        numbers: the examples to train on.
+        numbers: the examples to train on, at least one.
         batch_size: examples per step over all ranks; an epoch's last step may have fewer.
         seed: of the permutations.
     """

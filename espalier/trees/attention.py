@@ -216,7 +216,7 @@ def attend(
             work = forest.cached[rule.window] = blocks(forest, rule.window)
         q, k, v = query[0].to(value.dtype), key[0].to(value.dtype), value[0]  # rotary embeddings widen under autocast
         out = _ForestAttention.apply(q, k, v, s_aux, work, rule, dropout)[None]
-    return out.transpose(1, 2), None
+    return out.transpose(1, 2).contiguous(), None  # some models view it
 
 
 def _no_mask(*_: Any, **__: Any) -> None:

@@ -119,7 +119,7 @@ class Engine(nn.Module):
         limit = self.rotary.get("dynamic", longest)
         if longest > limit:
             raise ModelError(
-                f"a row has {longest} tokens: beyond {limit} this model scales positions by the longest row it has seen, "
+                f"a row has {longest} tokens: beyond {limit} positions are scaled by the longest row seen so far, "
                 f"so results would depend on the order of the rows. Set max_tokens = {limit}."
             )
         return longest > self.rotary.get("longrope", longest)
@@ -149,8 +149,9 @@ def own_config(model: Any) -> str:
 
 @contextlib.contextmanager
 def using(model: Any, name: str) -> Iterator[None]:
-    """Run a model with another attention function; nested configs follow."""
-    configs = {id(c): c for c in (model.config, model.config.get_text_config())}.values()
+    """Run a model with another attention function; the configs that single layers keep follow."""
+    found = [model.config.get_text_config(), *(vars(module).get("config") for module in model.modules())]
+    configs = {id(config): config for config in found if hasattr(config, "_attn_implementation")}.values()
     before = [config._attn_implementation for config in configs]
     for config in configs:
         config._attn_implementation_internal = name

@@ -6,6 +6,7 @@ little of anything in bfloat16. The twin has windows of 4, low caps, random floa
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from typing import Any
 
@@ -18,15 +19,14 @@ WINDOW = 4
 CAPS = {"attn_logit_softcapping": 2.0, "final_logit_softcapping": 4.0}
 TOKENS = {"vocab_size": 64, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
 SMALL = {
-    "hidden_size": 64,
-    "num_attention_heads": 4,
-    "head_dim": 16,
-    "intermediate_size": 96,
-    "moe_intermediate_size": 32,
-    "num_experts": 4,
-    "num_local_experts": 4,
-    "num_experts_per_tok": 2,
-}
+    "hidden_size": 64, "num_attention_heads": 4, "head_dim": 16, "rotary_dim": 8, "intermediate_size": 96,
+    "q_lora_rank": 32, "kv_lora_rank": 32, "qk_rope_head_dim": 16, "qk_nope_head_dim": 16, "qk_head_dim": 32,
+    "v_head_dim": 16, "num_experts": 4, "num_local_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 32,
+    "n_group": 1, "num_group": 1, "topk_group": 1, "vocab_size_per_layer_input": 64, "hidden_size_per_layer_input": 16,
+    "num_heads": 8, "mamba_n_heads": 8, "mamba_d_head": 16, "mamba_d_ssm": 128, "mamba_chunk_size": 8, "chunk_size": 8,
+    "linear_num_heads": 4, "linear_num_key_heads": 4, "linear_num_value_heads": 4, "linear_head_dim": 16,
+    "linear_key_head_dim": 16, "linear_value_head_dim": 16,
+}  # fmt: skip
 
 
 def twin_of(model: Any, max_tokens: int | None = None) -> Any:
@@ -37,8 +37,8 @@ def twin_of(model: Any, max_tokens: int | None = None) -> Any:
         max_tokens: the longest row there will be; a window that is longer stays as it is.
     """
     for shrink in (True, False):
-        config = _config(model.config, shrink, max_tokens)
         try:
+            config = _config(model.config, shrink, max_tokens)
             with torch.device("meta"):
                 parameters = sum(p.numel() for p in _build(model, config).parameters())
             if parameters <= LARGEST:
@@ -49,6 +49,11 @@ def twin_of(model: Any, max_tokens: int | None = None) -> Any:
         except Exception:  # any class may refuse dimensions it was not made for, each in its own way
             continue
     return None
+
+
+def has_windows(model: Any) -> bool:
+    """Whether tokens see only so many before them, in some layers."""
+    return any(getattr(model.config.get_text_config(), name, None) is not None for name in WINDOWS)
 
 
 def _build(model: Any, config: Any) -> Any:
@@ -80,9 +85,8 @@ def _config(config: Any, shrink: bool, max_tokens: int | None) -> Any:
     text.pad_token_id = 0  # must lie within the vocabulary, where there is one at all
     if shrink:
         heads = getattr(text, "num_attention_heads", None) or 1
-        ratio = heads // (getattr(text, "num_key_value_heads", None) or heads)
-        _set(text, {"num_key_value_heads": max(1, SMALL["num_attention_heads"] // ratio)})
-        _set(text, SMALL)
+        shared = heads // (getattr(text, "num_key_value_heads", None) or heads)
+        _set(text, SMALL | {"num_key_value_heads": max(1, SMALL["num_attention_heads"] // shared)})
         rope = getattr(text, "rope_parameters", None) or {}
         for part in [rope, *(value for value in rope.values() if isinstance(value, dict))]:
             if part.get("rope_type") == "longrope":  # it lists a factor for each dimension
@@ -91,10 +95,12 @@ def _config(config: Any, shrink: bool, max_tokens: int | None) -> Any:
 
 
 def _set(config: Any, values: dict[str, Any]) -> None:
-    """Change what the config has; None and absent stay."""
+    """Change what the config has; None and absent stay, and so does what it computes or keeps by layer."""
     for name, value in values.items():
-        if getattr(config, name, None) is not None:
-            setattr(config, name, value)
+        with contextlib.suppress(AttributeError, RuntimeError):
+            now = getattr(config, name, None)
+            if now is not None:
+                setattr(config, name, [value] * len(now) if isinstance(now, list) else value)
 
 
 def _fewest_layers(config: Any) -> None:
@@ -103,6 +109,11 @@ def _fewest_layers(config: Any) -> None:
     lists = {k: v for k, v in vars(config).items() if isinstance(v, list | tuple) and len(v) == layers > 1}
     kinds = list(zip(*map(list, lists.values()), strict=True)) if lists else [()] * layers
     keep = max(2, max(kinds.index(kind) + 1 for kind in kinds))
-    config.num_hidden_layers = min(keep, layers)
+    reusing = (
+        1 if getattr(config, "num_kv_shared_layers", 0) else 0
+    )  # as many layers that take the keys of earlier ones
+    if reusing:
+        config.num_kv_shared_layers = keep
     for name, values in lists.items():
-        setattr(config, name, values[: config.num_hidden_layers])
+        setattr(config, name, values[:keep] * (1 + reusing))
+    config.num_hidden_layers = min(keep, layers) * (1 + reusing)

@@ -8,6 +8,8 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
     BloomConfig,
     BloomForCausalLM,
     LlamaConfig,
@@ -20,7 +22,6 @@ from transformers import (
 
 from espalier.contracts import LM
 from espalier.errors import ModelError, RecipeError, RowError
-from espalier.lm.generate import Sampling
 from espalier.lm.local import Local
 from espalier.models.roles import Role
 from espalier.render import Renderer
@@ -154,17 +155,6 @@ def test_property_samples_follow_the_model():
         assert counts[token] / 2000 == pytest.approx(share, abs=4 * (share * (1 - share) / 2000) ** 0.5)
 
 
-def test_formula_choose_inverts_the_cumulative_distribution():
-    logits = torch.tensor([[0.5, 0.2, 0.3]]).log().repeat(5, 1)
-    chance = torch.tensor([0.0, 0.49, 0.51, 0.69, 0.71])
-    sampling = Sampling(1.0, 1.0, 1, 0)
-    assert sampling.choose(logits, chance).tolist() == [0, 0, 1, 1, 2]
-    # the two likeliest reach 0.6: token 1 is out, 0 and 2 have 0.5 / 0.8 and 0.3 / 0.8
-    assert Sampling(1.0, 0.6, 1, 0).choose(logits, chance).tolist() == [0, 0, 0, 2, 2]
-    # at temperature 0.5 they are squared, 25 : 4 : 9 of 38, and the borders lie at 0.658 and 0.763
-    assert Sampling(0.5, 1.0, 1, 0).choose(logits, chance).tolist() == [0, 0, 0, 1, 1]
-
-
 def prefer(model: LlamaForCausalLM, token: int, strength: float = 50.0) -> LlamaForCausalLM:
     model.lm_head.bias = torch.nn.Parameter(torch.zeros(260))
     model.lm_head.bias.data[token] = strength
@@ -283,3 +273,15 @@ def test_an_adapter_speaks_and_falls_silent_with_its_role():
 def test_a_local_model_is_a_language_model(lm):
     client: LM = lm
     assert len(client.complete("Hi", n=2, temperature=1.0, max_tokens=4)) == 2
+
+
+@pytest.mark.data
+def test_a_real_model_tells_a_story_and_ends_it(data_folder):
+    folder = data_folder.parent / "models" / "stories260k"
+    lm = Local(Engine(AutoModelForCausalLM.from_pretrained(folder)), Renderer(AutoTokenizer.from_pretrained(folder)))
+    lm.renderer.stop_ids = (lm.renderer.bos_id,)  # it was trained on stories that only a start token parts
+    opening = "Once upon a time, there was a little girl named Lily."
+    [[story], *others] = lm.sample([opening, "One day", "Tom"], temperature=0, max_tokens=400)
+    assert story.text.startswith(" She loved to play outside in the park. One day, she saw a big, red ball.")
+    assert story.ended and len(story.text) > 200 and len(others) == 2
+    assert "".join(lm.stream(opening, temperature=0, max_tokens=400)) == story.text

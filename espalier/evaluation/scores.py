@@ -1,0 +1,52 @@
+"""A row's part of every number: numerators and denominators, by the name of the measure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from espalier.contracts import Sample
+from espalier.evaluation import metrics
+from espalier.evaluation.cases import Case
+from espalier.evaluation.likelihood import Likelihood
+from espalier.evaluation.results import Score
+from espalier.maths.scripts import language, script
+from espalier.messages import thought
+
+
+def of_likelihood(case: Case, found: Sequence[Likelihood]) -> dict[str, Score]:
+    """What the likelihoods of a row's targets say."""
+    if case.kind == "options":
+        sums = [one.logp for one in found]
+        per_byte = [one.logp / max(1, one.size) for one in found]
+        return {
+            "option_accuracy": (metrics.picked(sums, case.answer), 1.0),
+            "option_accuracy_per_byte": (metrics.picked(per_byte, case.answer, tie=metrics.TIE_PER_TOKEN), 1.0),
+        }
+    if case.kind == "preference":
+        chosen, rejected = found
+        scores: dict[str, Score] = {"logp_accuracy": (metrics.preferred(chosen.logp, rejected.logp), 1.0)}
+        if chosen.tokens and rejected.tokens:
+            means = chosen.logp / chosen.tokens, rejected.logp / rejected.tokens
+            scores["mean_logp_accuracy"] = (metrics.preferred(*means, tie=metrics.TIE_PER_TOKEN), 1.0)
+            scores["chosen_perplexity"] = (-chosen.logp, float(chosen.tokens))
+        return scores
+    nats, size = -sum(one.logp for one in found), sum(one.size for one in found)
+    tokens = sum(one.tokens or 0 for one in found)
+    scores = {"perplexity": (nats, float(tokens))} if tokens else {}
+    return scores | ({"bits_per_byte": (nats, float(size))} if size else {})
+
+
+def of_answer(case: Case, sample: Sample) -> dict[str, Score]:
+    """What a generated answer says; reasoning in <think> marks is no part of the answer."""
+    text = thought(sample.text)[1]
+    values: dict[str, float | None] = {
+        "ended": float(sample.ended),
+        "length": float(len(sample.ids)) if sample.ids else None,
+        "repetition": metrics.repetition(sample.text),
+        "same_script": metrics.same_script(case.question, text),
+    }
+    if case.references:
+        spoken = next((t for t in (case.references[0], case.question) if script(t)), "")
+        values["exact_match"] = metrics.exact_match(text, case.references, language(spoken))
+        values["f1"] = metrics.f1(text, case.references, language(spoken))
+    return {name: (value, 1.0) for name, value in values.items() if value is not None}
