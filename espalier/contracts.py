@@ -102,6 +102,9 @@ class Step(Protocol):
 class Scored(Protocol):
     """A model as objectives see it: log-probabilities of the completions of a forest."""
 
+    @property
+    def device(self) -> torch.device: ...
+
     def token_logps(self, forest: Forest) -> Tensor:
         """log p(token | everything before it), one per counted token of each completion, in nats, float32. [tokens]"""
         ...

@@ -33,7 +33,7 @@ def examine(out: Console) -> None:
     for warning in warnings():
         out.print(Text(f"\nwarning: {warning}", style="bold red"))
     out.print()
-    facts(out, [("speed", f"{name}: {rate:,.0f} GFLOP/s in a matrix product") for name, rate in gemm_rates().items()])
+    facts(out, [("speed", f"{name}: {rate:,.0f} GFLOP/s in a matrix product") for name, rate in gemm_rates(MEASURED_SECONDS).items()])
 
 
 def installed() -> list[Fact]:
@@ -149,7 +149,7 @@ def _output(words: list[str]) -> str:
         return ""
 
 
-def gemm_rates(seconds: float = MEASURED_SECONDS) -> dict[str, float]:
+def gemm_rates(seconds: float) -> dict[str, float]:
     """The best rate of a matrix product in GFLOP/s, for each precision a run may choose."""
     import torch
 

@@ -17,7 +17,7 @@ from espalier.audit import Audit, hold_back, plant
 from espalier.catalogue import address_of, build, load
 from espalier.catalogue import options as made
 from espalier.errors import ModelError, RecipeError, RowError
-from espalier.mixture import shares
+from espalier.mixture import mix
 from espalier.models.load import context_length, load_config
 from espalier.opening import open_renderer
 from espalier.recipe import Recipe, Source
@@ -126,17 +126,10 @@ def _sources(data: Any) -> list[Source]:
 
 
 def _mixed(kept: np.ndarray[Any, Any], sizes: list[int], sources: list[Source], seed: int) -> np.ndarray[Any, Any]:
-    """Each source's training rows, repeated or thinned to its share of the mixture."""
-    weights = [source.weight for source in sources]
-    if len(set(weights)) == 1:
-        return kept
+    """The training rows of one epoch, each source with its share."""
     ends = np.cumsum([0, *sizes])
     members = [kept[(kept >= a) & (kept < b)] for a, b in zip(ends, ends[1:], strict=False)]
-    found = []
-    for i, (mine, wanted) in enumerate(zip(members, shares([len(m) for m in members], list(weights), [None] * len(members)), strict=True)):
-        whole, rest = divmod(wanted, len(mine))
-        found += [mine] * whole + [np.random.default_rng([seed, i]).permutation(mine)[:rest]]
-    return np.concatenate(found)
+    return mix(members, [source.weight for source in sources], [source.cap for source in sources], seed=seed)
 
 
 def _data_key(recipe: Recipe, renderer: Renderer, max_tokens: int, sources: list[Source]) -> str:

@@ -1,7 +1,7 @@
 """A training recipe: which model, which rows, which objective, adapter and optimizer, for how long.
 
 model = "models/small"          # a folder or a Hugging Face id
-data = "pairs.jsonl"            # or [[data]] tables with path, format, columns, weight, limit, split
+data = "pairs.jsonl"            # or [[data]] tables with path, format, columns, weight, cap, limit, split
 out = "runs/dpo"
 
 [objective]
@@ -40,7 +40,8 @@ class Source:
     path: str
     format: str | None = None  # detected
     columns: dict[str, str] = field(default_factory=dict)  # our field -> the file's column
-    weight: float = 1.0  # of each of its rows
+    weight: float | None = None  # share of the source beside the others'; by its rows if none has one
+    cap: int | None = None  # so many of its rows count at most, where no weights are given
     limit: int | None = None  # read only so many rows
     split: str | None = None
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from torch import nn
 
 from espalier.catalogue import method
 from espalier.errors import RecipeError
+from espalier.models.load import quietly
 
 
 @method(paper="arXiv:2106.09685")
@@ -41,6 +42,6 @@ class LoRA:
             target_modules=list(self.targets) or "all-linear",
             task_type="CAUSAL_LM",
         )
-        attached: Any = get_peft_model(model, config, autocast_adapter_dtype=True)  # type: ignore[arg-type]
-        found: nn.Module = attached
-        return found
+        with quietly():
+            attached: nn.Module = get_peft_model(cast("Any", model), config, autocast_adapter_dtype=True)
+        return attached

@@ -55,7 +55,8 @@ def _sentence(error: Exception) -> str | None:
     """What to say of an error that is the user's or the machine's though it is not one of ours; None if it is a bug."""
     if hasattr(error, "format_message"):  # typer's usage errors, which have no common public class
         path = getattr(getattr(error, "ctx", None), "command_path", "espalier")
-        return " ".join(f"{error.format_message().rstrip('.')}. See `{path} --help`.".split())
+        said = error.format_message()
+        return " ".join(f"{said}{'' if said.endswith(('.', '?')) else '.'} See `{path} --help`.".split())
     if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "No space left on device" in str(error):
         name = getattr(error, "filename", None)
         return (

@@ -59,6 +59,7 @@ svg.span { width: 9rem; display: inline-block; vertical-align: middle; }
 svg.span line { stroke: currentColor; stroke-width: 2; }
 svg.span line.zero { stroke: var(--soft); stroke-width: 1; stroke-dasharray: 2 2; }
 svg.span circle { fill: currentColor; }
+@media (max-width: 46rem) { table { display: block; overflow-x: auto; } .sides > div { border-right: 0; } }
 @media print { .said { max-height: none; } }
 """
 

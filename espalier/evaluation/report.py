@@ -48,7 +48,7 @@ def html(run: Run) -> str:
         _unfinished(run, info),
         _changes(differences),
         _samples("Before and after: some of the held-back rows", chosen(samples, seed)),
-        _samples("Where it got worse", worse(samples)),
+        _samples("Where it got worse", worse(samples)) or _no_worse(samples),
         tag("h2", "Details"),
         _curves(run),
         _audit(run.read("audit.json", {})),
@@ -129,6 +129,11 @@ def _samples(title: str, samples: Sequence[Table]) -> str:
     return tag("h2", title) + "".join(map(_sample, samples)) if samples else ""
 
 
+def _no_worse(samples: Sequence[Table]) -> str:
+    scored = sum(None not in scores(sample) for sample in samples)
+    return tag("h2", "Where it got worse") + text(f"On none of {scored:,} rows.", "p") if scored else ""
+
+
 def _sample(sample: Table) -> str:
     sides = [
         tag("div", text(label, "div", "label") + text(_said(sample[key]), "div", "said"))
@@ -146,14 +151,14 @@ def _scored(sample: Table) -> str:
         return ""
     if "margin_tuned" in sample:
         return f": chosen over rejected by {number(base)} nats before, {number(tuned)} after"
-    return f": log-probability of what was expected {number(base)} nats per token before, {number(tuned)} after"
+    return f": log-probability of the expected answer {number(base)} per token before, {number(tuned)} after"
 
 
 def _said(content: Any) -> str:
     """A prompt or an answer, which may be messages."""
     if isinstance(content, list):
         return "\n\n".join(f"{message.get('role', '')}: {_said(message.get('content', ''))}" for message in content)
-    return content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
+    return content.strip() if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
 
 
 def _curves(run: Run) -> str:

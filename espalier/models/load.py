@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,12 +98,16 @@ def context_length(config: Any) -> int | None:
     return found[0] if found else None
 
 
-def _quiet() -> None:
-    """No progress bars of other libraries, and no word about kernels that bitsandbytes would like to download."""
+@contextlib.contextmanager
+def quietly() -> Iterator[None]:
+    """Keep other libraries' progress bars, and their notes to their own developers, off the user's terminal."""
     from transformers.utils import logging as transformers_logging
 
     transformers_logging.disable_progress_bar()
-    logging.getLogger("bitsandbytes").setLevel(logging.CRITICAL)
+    logging.getLogger("bitsandbytes").setLevel(logging.CRITICAL)  # kernels it would like to download
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)  # PEFT asks for it
+        yield
 
 
 def load_model(target: str, *, dtype: torch.dtype, device: str, quantize: str | None = None) -> nn.Module:
@@ -116,7 +121,6 @@ def load_model(target: str, *, dtype: torch.dtype, device: str, quantize: str | 
     """
     from transformers import AutoModelForCausalLM
 
-    _quiet()
     folder = Path(target)
     if folder.exists() and not any(folder.glob("*.safetensors")):
         pickles = [file.name for pattern in PICKLES for file in folder.glob(pattern)]
@@ -126,7 +130,7 @@ def load_model(target: str, *, dtype: torch.dtype, device: str, quantize: str | 
     if quantize is not None:
         options["quantization_config"] = _quantization(quantize)
         options["device_map"] = device
-    with _explained(target, "model"):
+    with _explained(target, "model"), quietly():
         model: nn.Module = AutoModelForCausalLM.from_pretrained(target, **options)
     bad = [name for name, p in model.named_parameters() if p.is_floating_point() and not bool(torch.isfinite(p).all())]
     if bad:
@@ -163,7 +167,8 @@ def load_adapter(model: nn.Module, folder: str, *, trainable: bool) -> nn.Module
         raise ModelError(f"{folder}: no adapter_model.safetensors; adapters saved as pickles (.bin) are refused.")
     base: Any = model
     try:
-        loaded: Any = PeftModel.from_pretrained(base, folder, is_trainable=trainable, local_files_only=True)
+        with quietly():
+            loaded: Any = PeftModel.from_pretrained(base, folder, is_trainable=trainable, local_files_only=True)
     except (RuntimeError, ValueError, KeyError) as error:
         made_for = json.loads((Path(folder) / "adapter_config.json").read_text(encoding="utf-8")).get("base_model_name_or_path")
         raise ModelError(

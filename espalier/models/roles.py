@@ -164,7 +164,7 @@ def assemble(
 
 def frozen(policy: Role, name: str, *, fresh_adapter: bool, base: str) -> Role:
     """The policy as it is now: its adapter off where that was attached in this run, else a copy of what is trained."""
-    model = policy.inner.model
+    model: Any = policy.inner.model
     if fresh_adapter and hasattr(model, "disable_adapter"):
         describe = f"{base}, with the adapter of this run switched off"
         return Role(policy.engine, max_tokens=policy.max_tokens, context=model.disable_adapter, describe=describe)

@@ -133,7 +133,7 @@ class _ForestAttention(torch.autograd.Function):
     ) -> Tensor:
         ctx.save_for_backward(q, k, v, sinks)
         ctx.work, ctx.rule, ctx.dropout, ctx.kept = work, rule, dropout, []
-        kv, out = k.shape[0], q.new_empty(q.shape[0], q.shape[1], v.shape[2])
+        kv, out = k.shape[0], q.new_empty(q.shape[1], q.shape[0], v.shape[2]).transpose(0, 1)  # as the caller wants it
         for block in work:
             queries = q[:, block.begin : block.end].reshape(kv, -1, q.shape[2])
             p, _ = _probabilities(queries, _take(k, block.runs), block, rule, sinks)

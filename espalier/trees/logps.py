@@ -125,7 +125,7 @@ class _Tiles(torch.autograd.Function):
             if slope is not None:
                 dz = how.raw(_minus_onehot(p, y), z)
                 slope[part] = torch.mm(dz.to(how.compute), cast) if frozen else dz
-        ctx.save_for_backward(hidden, weight, bias, targets, slope)
+        ctx.save_for_backward(hidden, weight, bias, targets, slope, cast if slope is not None and not frozen else None)
         ctx.how, ctx.frozen = how, frozen
         if not found:
             wide = torch.promote_types(how.compute, torch.float32)
@@ -134,22 +134,26 @@ class _Tiles(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor, *more: Tensor) -> tuple[Tensor | None, ...]:
-        hidden, weight, bias, targets, slope = ctx.saved_tensors
+        hidden, weight, bias, targets, slope, cast = ctx.saved_tensors
         how: _How = ctx.how
         down = -grad[:, None]  # the slopes are of -log p
         if slope is None:
             return *_again(ctx, grad, more), None, None
         if ctx.frozen:
             return (slope * down.to(slope.dtype)).to(hidden.dtype), None, None, None, None
-        dh = torch.mm(slope, weight.to(how.compute)).to(hidden.dtype).mul_(down)
-        dw = torch.mm(slope.t(), (hidden * down).to(how.compute)) if ctx.needs_input_grad[1] else None
-        db = torch.mv(slope.t(), down[:, 0].to(how.compute)) if ctx.needs_input_grad[2] else None
-        return dh, dw if dw is None else dw.to(weight.dtype), db if db is None else db.to(bias.dtype), None, None
+        dh = torch.mm(slope, cast).to(hidden.dtype).mul_(down)
+        dw = torch.empty_like(weight) if ctx.needs_input_grad[1] else None
+        if dw is not None:
+            scaled, rows = (hidden * down).to(how.compute), TILE_BYTES // weight[0].nbytes
+            for a in range(0, len(dw), rows):  # in parts, for the product has another dtype
+                dw[a : a + rows] = torch.mm(slope[:, a : a + rows].t(), scaled)
+        db = torch.mv(slope.t(), down[:, 0].to(how.compute)).to(bias.dtype) if ctx.needs_input_grad[2] else None
+        return dh, dw, db, None, None
 
 
 def _again(ctx: Any, grad: Tensor, more: tuple[Tensor, ...]) -> tuple[Tensor, Tensor | None, Tensor | None]:
     """Gradients of hidden states, weight and bias, each tile of logits computed a second time."""
-    hidden, weight, bias, targets, _ = ctx.saved_tensors
+    hidden, weight, bias, targets, *_ = ctx.saved_tensors
     how: _How = ctx.how
     cast = weight.to(how.compute)
     dh = torch.empty_like(hidden)

@@ -9,17 +9,28 @@ from espalier.audit import Audit
 RECIPE = 'model = "m"\ndata = "d.jsonl"\nout = "r"\n\n[objective]\nmethod = "objectives/dpo"\n\n[train]\nseed = 3\n'
 
 
-def difference(name: str = "exact match", word: str = "gained", low: float = 0.1, high: float = 0.3, n: int = 50) -> dict[str, Any]:
+def difference(
+    name: str = "exact match", word: str = "gained", low: float = 0.1, high: float = 0.3, n: int = 50
+) -> dict[str, Any]:
     middle = (low + high) / 2
-    return {"name": name, "before": 0.5, "after": 0.5 + middle, "difference": middle, "low": low, "high": high, "n": n, "word": word}
+    return {
+        "name": name,
+        "before": 0.5,
+        "after": 0.5 + middle,
+        "difference": middle,
+        "low": low,
+        "high": high,
+        "n": n,
+        "word": word,
+    }
 
 
 def audit(**changes: Any) -> Audit:
     found = {
-        "detected": ["pairs.jsonl: preference pairs"], "read": 1200, "kept": 1100, "held": 50, "dropped": {"too long": 100},
-        "where": {"too long": ["pairs.jsonl, row 17"]}, "lengths": {"row": (118, 402, 511)}, "languages": {"Latin": 1.0},
-        "ended": 1.0, "shared": 1.42, "max_tokens": 512, "shown": [("Hi?", False), ("Hello.</s>", True)],
-        "shown_where": "pairs.jsonl, row 1", "warnings": ["100 of 1200 rows are dropped"],
+        "detected": ["pairs.jsonl: preference pairs"], "read": 1200, "kept": 1100, "held": 50, "max_tokens": 512,
+        "dropped": {"too long": 100}, "where": {"too long": ["pairs.jsonl, row 17"]}, "languages": {"Latin": 1.0},
+        "lengths": {"row": (118, 402, 511)}, "ended": 1.0, "shared": 1.42, "warnings": ["100 of 1200 rows are dropped"],
+        "shown": [("Hi?", False), ("Hello.</s>", True)], "shown_where": "pairs.jsonl, row 1",
     }  # fmt: skip
     return Audit(**found | changes)
 

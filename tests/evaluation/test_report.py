@@ -56,15 +56,18 @@ def test_it_opens_with_the_verdict_and_shows_the_intervals(tmp_path):
     folder = write_run(tmp_path / "run", differences=[difference("F1")], samples=[sample(1)], events=events)
     content, words = read(folder)
     assert words.index("Gained: F1 0.500 to 0.700") < words.index("What changed") < words.index("asked 1")
+    assert "Where it got worse On none of 1 rows." in words
     assert "+0.100 to +0.300" in words and "finished" in words and "prompts shared 1.42x" in words
     assert content.count("<details>") == 3 and "<svg" in content
     assert "not finished" not in words
 
 
 def test_nothing_that_was_said_becomes_markup(tmp_path):
-    said = sample(1, prompt=[{"role": "user", "content": EVIL}], base=EVIL, where=EVIL)
+    said = sample(1, prompt=[{"role": "user", "content": EVIL}], where=EVIL) | {"base": EVIL}
     folder = write_run(tmp_path / "run", differences=[difference(EVIL)], samples=[said], decisions={"device": EVIL})
-    (folder / "audit.json").write_text(json.dumps(audit(shown=[(EVIL, True)], warnings=[EVIL]).__dict__), encoding="utf-8")
+    (folder / "audit.json").write_text(
+        json.dumps(audit(shown=[(EVIL, True)], warnings=[EVIL]).__dict__), encoding="utf-8"
+    )
     content, words = read(folder)
     assert "<script" not in content and "<b>" not in content
     assert f"user: {EVIL}" in words
@@ -111,6 +114,7 @@ def test_samples_are_chosen_by_the_seed():
 def test_the_worst_come_first_and_what_got_better_does_not_come():
     samples = [sample(0, 0.5, 0.4), sample(1, 0.5, 0.9), sample(2, 0.9, 0.1), sample(3, None, 0.1), sample(4)]
     assert [row["where"] for row in worse(samples)] == ["row 2", "row 0"]
+    assert worse(samples[1:2]) == []
     assert scores({"margin_base": 1, "margin_tuned": 2}) == (1, 2)
 
 

@@ -10,7 +10,8 @@ from tests.evaluation.runs import difference
     ("value", "text"),
     [
         (0, "0"), (0.5, "0.500"), (0.0064, "0.0064"), (1.2e-5, "1.2e-05"), (0.9999, "1.00"), (1.036, "1.04"),
-        (9.999, "10.0"), (61.25, "61.2"), (999.9, "1,000"), (1240.3, "1,240"), (-0.018, "-0.018"), (float("inf"), "inf"),
+        (9.999, "10.0"), (61.25, "61.2"), (999.9, "1,000"), (1240.3, "1,240"), (-0.018, "-0.018"),
+        (float("inf"), "inf"),
     ],
 )  # fmt: skip
 def test_a_number_has_the_digits_a_reader_needs(value, text):
@@ -20,11 +21,18 @@ def test_a_number_has_the_digits_a_reader_needs(value, text):
 def test_signs_shares_and_lists():
     assert [signed(v) for v in (0.5, -0.5, 0)] == ["+0.500", "-0.500", "0"]
     assert [share(v) for v in (0, 0.032, 0.5, 0.995, 1)] == ["0 %", "3.2 %", "50 %", "99.5 %", "100 %"]
-    assert [listed(list("abcde")[:n]) for n in (0, 1, 2, 3, 5)] == ["", "a", "a and b", "a, b and c", "a, b, c and 2 more"]
+    assert [listed(list("abcde")[:n]) for n in (0, 1, 2, 3, 5)] == [
+        "",
+        "a",
+        "a and b",
+        "a, b and c",
+        "a, b, c and 2 more",
+    ]
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(3.6, "4 s"), (59.6, "1 min 00 s"), (200, "3 min 20 s"), (7500, "2 h 05 min"), (2e5, "2 d 7 h")]
+    ("seconds", "text"),
+    [(3.6, "4 s"), (59.6, "1 min 00 s"), (200, "3 min 20 s"), (7500, "2 h 05 min"), (2e5, "2 d 7 h")],
 )
 def test_a_duration_is_said_as_people_say_it(seconds, text):
     assert duration(seconds) == text
@@ -32,7 +40,7 @@ def test_a_duration_is_said_as_people_say_it(seconds, text):
 
 def test_the_verdict_names_gain_loss_and_doubt():
     told = verdict([
-        difference("F1", "gained"), difference("perplexity", "lost", 1, 2, n=80), difference("length", "cannot say", -1, 1),
+        difference("F1"), difference("perplexity", "lost", 1, 2, n=80), difference("length", "cannot say", -1, 1),
     ])  # fmt: skip
     assert told.startswith("Gained: F1 0.500 to 0.700 (a change of +0.100 to +0.300); lost: perplexity")
     assert told.endswith("cannot say: length; with 95 % confidence on 50 to 80 rows.")
