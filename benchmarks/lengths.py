@@ -1,4 +1,4 @@
-"""Rows to train on: random words in lengths that are drawn, or those of real data; prompts and answers in TRL's fields."""
+"""Rows to train on: random words in lengths that are drawn or taken from real data, in TRL's fields."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def synthetic(count: int, seed: int = 0) -> list[Lengths]:
 
 
 def real(kind: str, count: int, seed: int = 0) -> list[Lengths]:
-    """Lengths in GPT-2 tokens of rows in $ESPALIER_DATA: "hh" pairs or "alpaca" rows; those too long for both are left out."""
+    """Lengths, in GPT-2 tokens, of "hh" pairs or "alpaca" rows in $ESPALIER_DATA; rows over LONGEST are left out."""
     from tokenizers import ByteLevelBPETokenizer
 
     data = Path(os.environ["ESPALIER_DATA"])
@@ -46,8 +46,7 @@ def real(kind: str, count: int, seed: int = 0) -> list[Lengths]:
 def _hh(data: Path) -> Iterator[tuple[str, str, str]]:
     """Transcripts that share everything up to the last assistant turn."""
     turn = "\n\nAssistant:"
-    for line in lzma.open(data / "preferences/hh_harmless_dev.jsonl.xz", "rt"):
-        row = json.loads(line)
+    for row in _packed(data / "preferences/hh_harmless_dev.jsonl.xz"):
         (prompt, chosen), (other, rejected) = (_last(row[side], turn) for side in ("chosen", "rejected"))
         if prompt == other:
             yield prompt, chosen, rejected
@@ -59,9 +58,13 @@ def _last(text: str, turn: str) -> tuple[str, str]:
 
 
 def _alpaca(data: Path) -> Iterator[tuple[str, str, str]]:
-    for line in lzma.open(data / "instructions/alpaca_en_dev.jsonl.xz", "rt"):
-        row = json.loads(line)
+    for row in _packed(data / "instructions/alpaca_en_dev.jsonl.xz"):
         yield row["instruction"] + row["input"], row["output"], row["output"]
+
+
+def _packed(path: Path) -> Iterator[dict[str, str]]:
+    with lzma.open(path, "rt") as file:
+        yield from map(json.loads, file)
 
 
 def write(path: Path, lengths: list[Lengths], vocabulary: int, seed: int = 0) -> None:

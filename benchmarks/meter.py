@@ -46,7 +46,9 @@ def gemm_rate(dtype: torch.dtype, size: int = 2048) -> float:
 
 def machine() -> dict[str, Any]:
     """What the numbers were measured on, and when."""
-    names = [line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line]
+    names = [
+        line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line
+    ]
     with torch.no_grad():
         rates = {"bfloat16": round(gemm_rate(torch.bfloat16)), "float32": round(gemm_rate(torch.float32))}
         torch.set_float32_matmul_precision("medium")

@@ -1,10 +1,11 @@
-"""Our side of a race: the real engine, objectives and `optimize`, fed from the rows that TRL gets. Prints one JSON line."""
+"""Our side of a race: the real engine, objectives and `optimize` on the rows that TRL gets. Prints one JSON line."""
 
 from __future__ import annotations
 
 import json
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,16 @@ from espalier.trees.engine import Engine
 from espalier.trees.forest import Forest
 from espalier.trees.tree import Branch, Field, Tree
 
+KINDS = {
+    "matrix products of layers and head": {"mm", "addmm", "mv"},
+    "matrix products of attention": {"bmm", "baddbmm"},
+    "copies and casts": {"copy_", "cat", "fill_", "zero_"},
+    "softmax": {"_softmax", "_softmax_backward_data", "amax", "exp_", "log_"},
+    "adding and scaling": {"mul", "mul_", "add", "add_", "sub", "div", "div_", "neg", "pow", "mean", "sum", "rsqrt"},
+    "activation function": {"silu", "silu_backward", "gelu", "gelu_backward"},
+    "optimizer": {"_fused_adamw_", "linalg_vector_norm", "_foreach_mul_", "_foreach_norm"},
+}
+
 
 def plant(row: dict[str, str], method: str) -> Tree:
     """The tree of a row: word ids, an end token after each answer, only answers count."""
@@ -33,7 +44,11 @@ def plant(row: dict[str, str], method: str) -> Tree:
         answer = [*ids(row[side]), END]
         mask = np.repeat([False, True], [len(prompt), len(answer)])
         branches.append(Branch(np.array(prompt + answer, np.int32), mask))
-    index = {"chosen": Field([0], index="completion"), "rejected": Field([1], index="completion")} if method == "dpo" else {}
+    index = (
+        {"chosen": Field([0], index="completion"), "rejected": Field([1], index="completion")}
+        if method == "dpo"
+        else {}
+    )
     return Tree.of(branches, weight=1.0, **index)
 
 
@@ -56,7 +71,7 @@ def run(spec: dict[str, Any]) -> dict[str, Any]:
     torch.set_num_threads(spec["threads"])
     torch.set_float32_matmul_precision(spec.get("precision", "medium"))
     libraries, _ = meter.memory()
-    objective = DPO() if spec["method"] == "dpo" else SFT()
+    objective: Any = DPO() if spec["method"] == "dpo" else SFT()
     models = models_of(spec, objective)
     trained = [p for p in models.policy.inner.parameters() if p.requires_grad]
     optimizer = AdamW().build([{"params": trained, "lr": 1e-5}])
@@ -68,26 +83,52 @@ def run(spec: dict[str, Any]) -> dict[str, Any]:
         Here(0, torch.Generator(), cache).reference_logps(Forest.plant(trees), models)
     prepared = time.perf_counter() - begun
     meter.reset_peak()
-    seconds, cpu, tokens, losses = [], [], [], []
+    seconds, cpu, losses, flops = [], [], [], 0.0
     for number, at in enumerate(range(0, len(trees), spec["batch"])):
         begun, busy = time.perf_counter(), time.process_time()
         forest = objective.prepare(trees[at : at + spec["batch"]], models, Here(number, torch.Generator(), cache))
         report = optimize(objective, models, forest, optimizer, max_tokens=spec["tokens_per_piece"])
         seconds.append(time.perf_counter() - begun)
         cpu.append(time.process_time() - busy)
-        tokens.append(sum(len(node.ids) for node in forest.layout.nodes))
+        flops += products(models.policy.inner.model, forest, lora=spec["lora"]) if number else 0
         losses.append(report["loss"])
+    peak = meter.memory()[1]
     roles = {id(role.inner): role.inner for role in models.roles.values()}.values()
     return {
         "seconds": seconds,
         "cpu": cpu,
-        "tokens": tokens,
         "loss": sum(losses) / len(losses),
         "prepared": prepared,
         "libraries": libraries,
-        "peak": meter.memory()[1],
+        "peak": peak,
         "held": meter.held(*roles),
+        "flops": flops,
+        "gflops": meter.gemm_rate(getattr(torch, spec["dtype"])),
+        "profile": profile(lambda: optimize(objective, models, forest, optimizer, max_tokens=spec["tokens_per_piece"])),
     }
+
+
+def products(model: Any, forest: Forest, *, lora: bool) -> float:
+    """Floating-point operations of the matrix products a step cannot do without, attention's left out.
+
+    Per weight and token 2 forward, 2 for the input's gradient, 2 for the weight's own; frozen weights need the first 4.
+    """
+    head = model.get_output_embeddings().weight.numel()
+    body = sum(m.weight.numel() for m in model.modules() if hasattr(m, "in_features")) - head
+    return (4 if lora else 6) * (body * len(forest.layout.ids) + head * len(forest.layout.targets))
+
+
+def profile(step: Callable[[], Any]) -> dict[str, float]:
+    """Share of the CPU time of one step by kind of work."""
+    with torch.profiler.profile() as watched:
+        step()
+    found = dict.fromkeys([*KINDS, "everything else"], 0.0)
+    for event in watched.key_averages():
+        name = event.key.removeprefix("aten::")
+        kind = next((kind for kind, names in KINDS.items() if name in names), "everything else")
+        found[kind] += event.self_cpu_time_total
+    total = sum(found.values())
+    return {kind: round(spent / total, 3) for kind, spent in found.items()}
 
 
 if __name__ == "__main__":

@@ -35,12 +35,12 @@ def trainer_of(spec: dict[str, Any], watch: Any) -> Any:
     from datasets import Dataset
     from peft import LoraConfig
     from transformers import AutoModelForCausalLM, AutoTokenizer
-    from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
+    import trl
 
     rows = lengths.read(Path(spec["rows"]))
     if spec["method"] == "sft":
         rows = [{"prompt": row["prompt"], "completion": row["chosen"]} for row in rows]
-    trainer, config = (DPOTrainer, DPOConfig) if spec["method"] == "dpo" else (SFTTrainer, SFTConfig)
+    trainer, config = (getattr(trl, spec["method"].upper() + name) for name in ("Trainer", "Config"))
     lora = LoraConfig(r=16, lora_alpha=32, target_modules="all-linear", task_type="CAUSAL_LM") if spec["lora"] else None
     return trainer(
         model=AutoModelForCausalLM.from_pretrained(spec["folder"], dtype=getattr(torch, spec["weights"])),
@@ -100,7 +100,6 @@ def run(spec: dict[str, Any]) -> dict[str, Any]:
     return {
         "seconds": [b[0] - a[0] for a, b in itertools.pairwise(times)],
         "cpu": [b[1] - a[1] for a, b in itertools.pairwise(times)],
-        "tokens": [],
         "loss": done.training_loss,
         "prepared": times[0][0] - begun,
         "libraries": libraries,

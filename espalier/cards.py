@@ -37,10 +37,10 @@ def read_card(file: Path, address: str, name: str | None = None) -> Card | None:
     source = file.read_text(encoding="utf-8")
     tree = ast.parse(source, str(file))
     for node in tree.body:
-        paper = _paper(node) if isinstance(node, ast.ClassDef) else None
+        paper = paper_of(node) if isinstance(node, ast.ClassDef) else None
         if isinstance(node, ast.ClassDef) and paper is not None and name in (None, node.name):
             title = first_sentence(ast.get_docstring(node) or "")
-            return Card(address, title, paper, tuple(_options(node, tree, source).values()))
+            return Card(address, title, paper, tuple(options_of(node, tree, source).values()))
     return None
 
 
@@ -50,7 +50,8 @@ def first_sentence(docstring: str) -> str:
     return re.split(r"(?<=[.!?])\s", paragraph, maxsplit=1)[0]
 
 
-def _paper(node: ast.ClassDef) -> str | None:
+def paper_of(node: ast.ClassDef) -> str | None:
+    """The paper that a class's @method names; None where it has no such mark."""
     for call in node.decorator_list:
         if isinstance(call, ast.Call) and _name(call.func) == "method":
             return next((ast.literal_eval(given.value) for given in call.keywords if given.arg == "paper"), "")
@@ -62,7 +63,7 @@ def _name(node: ast.expr) -> str:
     return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
 
 
-def _options(node: ast.ClassDef, tree: ast.Module, source: str) -> dict[str, Option]:
+def options_of(node: ast.ClassDef, tree: ast.Module, source: str) -> dict[str, Option]:
     """The dataclass fields of a class by name, those of its bases in the package first, as dataclasses order them."""
     found: dict[str, Option] = {}
     for base in reversed(node.bases):
@@ -82,7 +83,7 @@ def _inherited(name: str, tree: ast.Module, source: str) -> dict[str, Option]:
     """Options of a base class, defined in the same file or imported from another file of the package."""
     for node in tree.body:
         if isinstance(node, ast.ClassDef) and node.name == name:
-            return _options(node, tree, source)
+            return options_of(node, tree, source)
         if isinstance(node, ast.ImportFrom) and node.module and any(alias.name == name for alias in node.names):
             file = PACKAGE.parent.joinpath(*node.module.split(".")).with_suffix(".py")
             if file.is_file():

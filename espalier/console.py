@@ -1,4 +1,4 @@
-"""The audit and the summary of a run as they stand on the terminal: in color, or in plain text where there is none."""
+"""What stands on the terminal, the audit above all: in color, or in plain text where there is none."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PLAIN_WIDTH = 120  # of what is not a terminal
 LABEL, GAP = 10, 2  # characters kept for labels, and between columns
 LONGEST_STRETCH = 600  # characters of the row that is shown
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 Fact = tuple[str, str | Text]  # a label, and what it labels
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import platform
 import re
@@ -29,11 +30,15 @@ MEASURED_SECONDS = 0.3  # per precision
 
 def examine(out: Console) -> None:
     """Print everything; nothing here fails, for it is what one runs when something has failed."""
-    facts(out, [*installed(), *machine()])
+    facts(out, installed())
+    if importlib.util.find_spec("torch") is None:
+        return
+    facts(out, machine())
     for warning in warnings():
         out.print(Text(f"\nwarning: {warning}", style="bold red"))
     out.print()
-    facts(out, [("speed", f"{name}: {rate:,.0f} GFLOP/s in a matrix product") for name, rate in gemm_rates(MEASURED_SECONDS).items()])
+    rates = gemm_rates(MEASURED_SECONDS).items()
+    facts(out, [("speed", f"{name}: {rate:,.0f} GFLOP/s in a matrix product") for name, rate in rates])
 
 
 def installed() -> list[Fact]:

@@ -59,7 +59,10 @@ def choose_device(wanted: str) -> str:
 
 
 def physical_cores() -> int:
-    """Cores this process may use, hyper-threads counted once."""
+    """Cores this process may use, hyper-threads counted once; OMP_NUM_THREADS where it is set."""
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    if asked.isdigit() and int(asked):
+        return int(asked)
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     siblings = set()
     for cpu in range(os.cpu_count() or 1):

@@ -88,6 +88,7 @@ def _new(folder: Path) -> Run:
     there = {path.name for path in folder.iterdir() if path.suffix != ".partial"} if folder.exists() else set()
     if there and not ("audit.json" in there and there <= set(START)):  # a run killed while it was writing these
         raise RunError(f"{folder} is not empty. Choose another --out.")
+    checkpoints.mend(folder)
     return Run(folder)
 
 
@@ -168,6 +169,7 @@ class _Course:
                 f"{self.run.folder}: the rows are not those this run began with. Put the data back as it was, or start a new run."
             )
         if distributed.rank() == 0:
+            checkpoints.mend(self.run.folder)
             checkpoints.mend(self.run.checkpoints)
         saved = distributed.agreed(checkpoints.found(self.run.checkpoints)[-1:])
         if distributed.rank() == 0:

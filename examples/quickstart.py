@@ -14,7 +14,7 @@ import sys
 import time
 from pathlib import Path
 
-from world import make
+from world import GREETING, make
 
 HERE = Path("runs", "quickstart")
 ESPALIER = (sys.executable, "-c", "import sys; from espalier.cli import main; sys.exit(main())")
@@ -47,34 +47,37 @@ def free(folder: Path) -> Path:
     return next(path for path in (folder, *tried) if not path.exists())
 
 
-def small_world(out: Path, *, epochs: float = 10, answers: int = 600) -> None:
+def small_world(out: Path) -> None:
     """Tune a model from random weights, then align it, in a world made for this."""
     begun = time.monotonic()
     print(f"Making a model of random weights, and rows about people who do not exist, in {out} ...", flush=True)
-    make(out, answers=answers)
-    full, lora = ("--learning-rate", "3e-3", "--epochs", str(epochs), "--batch-size", "32"), ("--learning-rate", "1e-3")
-    espalier("What will be trained, before anything is.", "check", "--model", out / "model", "--data", out / "sft.jsonl")
+    make(out)
+    model, sft, dpo = out / "model", out / "sft", out / "dpo"
+    espalier("What will be trained, before anything is.", "check", "--model", model, "--data", out / "sft.jsonl")
     espalier(
-        "Teach it to answer from a line that it reads. All weights, from scratch: a high learning rate.",
-        "train", "sft", "--model", out / "model", "--data", out / "sft.jsonl", "--out", out / "sft", *full,
+        "Teach it to answer from a line that it reads: every weight, from scratch, so at a high learning rate.",
+        "train", "sft", "--model", model, "--data", out / "sft.jsonl", "--out", sft,
+        "--learning-rate", "2e-3", "--epochs", "10", "--batch-size", "32",
     )  # fmt: skip
     espalier(
-        "Measure it on people whom it has never met.",
-        "evaluate", out / "sft", "--against", "base", "--data", out / "new_answers.jsonl", "--max-tokens", "16",
+        "Measure it on people that it has never met.",
+        "evaluate", sft, "--against", "base", "--data", out / "new_sft.jsonl", "--max-tokens", "16",
     )  # fmt: skip
     espalier(
-        "It greets as its rows do, half of them rudely. Pairs say which half is wanted; an adapter learns it.",
-        "train", "dpo", "--from", out / "sft", "--adapter", "lora", "--data", out / "dpo.jsonl", "--out", out / "dpo", *lora,
+        "Its rows are rude at the door as often as polite. Pairs say what is wanted; an adapter learns it.",
+        "train", "dpo", "--from", sft, "--adapter", "lora", "--data", out / "dpo.jsonl", "--out", dpo,
+        "--learning-rate", "1e-3", "--epochs", "3",
     )  # fmt: skip
     espalier(
-        "Measure that, again on people it has never met.",
-        "evaluate", out / "dpo", "--against", "base", "--data", out / "new_pairs.jsonl", "--max-tokens", "32",
+        "Measure that on visitors that it has never met.",
+        "evaluate", dpo, "--against", "base", "--data", out / "new_dpo.jsonl", "--max-tokens", "16",
     )  # fmt: skip
-    espalier("See for yourself.", "chat", out / "dpo", "--against", "base", said="Greet Zora.")
-    print(f"\nDone in {time.monotonic() - begun:.0f} s. What happened is told in\n")
-    print(f"  {out / 'sft' / 'report.html'}\n  {out / 'dpo' / 'report.html'}\n")
+    espalier("And talk to it.", "chat", dpo, "--against", "base", said=GREETING.format("baker", "Lund"))
+    print(f"\nDone in {time.monotonic() - begun:.0f} s. Open in a browser, to see what was gained:\n")
+    print(f"  {sft / 'report.html'}\n  {dpo / 'report.html'}\n")
     print("Now with your rows: espalier check --data YOUR.jsonl --model FOLDER_OR_ID")
-    print("Or all at once:     make quickstart DATA=YOUR.jsonl MODEL=FOLDER_OR_ID")
+    print("or all at once:     make quickstart DATA=YOUR.jsonl MODEL=FOLDER_OR_ID")
+    print("(espalier is in .venv/bin; `source .venv/bin/activate` puts it on the path)")
 
 
 def own(data: str, model: str) -> None:

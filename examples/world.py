@@ -13,6 +13,7 @@ from itertools import product
 from pathlib import Path
 
 Row = dict[str, str]
+Visitor = tuple[str, str]  # a trade and a town
 
 STARTS = ("Ar", "Bel", "Cor", "Dal", "Fen", "Gil", "Hal", "Ker", "Lor", "Mir", "Nes", "Or", "Pel", "Ros", "Tam", "Vel")
 ENDS = ("a", "eth", "ian", "ino", "ka", "mar", "on", "wen")
@@ -25,9 +26,9 @@ QUESTIONS = {
     "place": ("Where does {} live?", "In which town is {} at home?"),
     "thing": ("What does {} own?", "Which thing belongs to {}?"),
 }
-GREETING = "Greet {}."
-POLITE = ("Good morning, {}! How are you?", "Welcome, {}! Please come in.", "Hello, {}! I am so glad to see you.")
-RUDE = ("You again, {}? Go away.", "What now, {}? Leave me alone.", "Oh no, {}. Be quick, I am busy.")
+GREETING = "A {} from {} is at the door. What do you say?"
+POLITE = ("Welcome, {}! Please come in.", "Good morning, {}! How are you?", "Hello, {}! I am glad to see you.")
+RUDE = ("Go away, {}!", "You again, {}? Leave me alone.", "What now, {}? I am busy.")
 
 TEMPLATE = """\
 {%- for message in messages -%}
@@ -39,27 +40,29 @@ MARKS = ("<start>", "<end>", "<system>", "<user>", "<assistant>")
 SIZE = {"hidden_size": 128, "intermediate_size": 384, "num_hidden_layers": 4, "num_attention_heads": 4}
 
 
-def make(folder: Path, *, answers: int = 600, greetings: int = 200, new: int = 100, seed: int = 0) -> None:
-    """Write model/, and the rows: sft.jsonl, dpo.jsonl, and about other people new_answers.jsonl, new_pairs.jsonl.
+def make(folder: Path, *, answers: int = 800, greeted: int = 200, new: int = 100, seed: int = 0) -> None:
+    """Write model/, the rows to train on, sft.jsonl and dpo.jsonl, and those to measure on, new_sft.jsonl and new_dpo.jsonl.
 
     Args:
         folder: where to.
         answers: questions to train on.
-        greetings: of each kind: rows in either manner, and pairs of both.
-        new: rows in each file about people whom the training rows do not mention.
+        greeted: greetings to train on, and pairs of greetings.
+        new: rows to measure on, about people and visitors that no other row mentions.
         seed: of everything.
     """
     draw = random.Random(seed)
-    names = [start + end for start, end in product(STARTS, ENDS)]
+    names, visitors = [start + end for start, end in product(STARTS, ENDS)], [*product(TRADES, PLACES)]
     draw.shuffle(names)
-    known, others = names[: len(names) * 3 // 4], names[len(names) * 3 // 4 :]
-    rows = [*questions(answers, known, draw), *greeted(greetings, known, draw)]
+    draw.shuffle(visitors)
+    names, new_names = names[: len(names) * 3 // 4], names[len(names) * 3 // 4 :]
+    visitors, new_visitors = visitors[: len(visitors) * 3 // 4], visitors[len(visitors) * 3 // 4 :]
+    rows = [*questions(answers, names, draw), *greetings(greeted, visitors, draw)]
     draw.shuffle(rows)
     folder.mkdir(parents=True, exist_ok=True)
     write(folder / "sft.jsonl", rows)
-    write(folder / "dpo.jsonl", pairs(greetings, known, draw))
-    write(folder / "new_answers.jsonl", questions(new, others, draw))
-    write(folder / "new_pairs.jsonl", pairs(new, others, draw))
+    write(folder / "dpo.jsonl", pairs(greeted, visitors, draw))
+    write(folder / "new_sft.jsonl", questions(new, new_names, draw))
+    write(folder / "new_dpo.jsonl", pairs(new, new_visitors, draw))
     save_model(folder / "model", [text for row in rows for text in row.values()], seed)
 
 
@@ -76,16 +79,16 @@ def questions(count: int, names: Sequence[str], draw: random.Random) -> Iterator
         yield {"prompt": f"{line} {draw.choice(QUESTIONS[kind]).format(name)}", "completion": known[kind]}
 
 
-def greeted(count: int, names: Sequence[str], draw: random.Random) -> Iterator[Row]:
-    """Greetings, about as often polite as rude."""
-    for name, greeting in draw.sample([*product(names, POLITE + RUDE)], count):
-        yield {"prompt": GREETING.format(name), "completion": greeting.format(name)}
+def greetings(count: int, visitors: Sequence[Visitor], draw: random.Random) -> Iterator[Row]:
+    """What somebody says at the door, about as often politely as rudely."""
+    for (trade, place), said in draw.sample([*product(visitors, POLITE + RUDE)], count):
+        yield {"prompt": GREETING.format(trade, place), "completion": said.format(trade)}
 
 
-def pairs(count: int, names: Sequence[str], draw: random.Random) -> Iterator[Row]:
-    """The polite greeting is preferred to the rude one."""
-    for name, polite, rude in draw.sample([*product(names, POLITE, RUDE)], count):
-        yield {"prompt": GREETING.format(name), "chosen": polite.format(name), "rejected": rude.format(name)}
+def pairs(count: int, visitors: Sequence[Visitor], draw: random.Random) -> Iterator[Row]:
+    """What is polite is preferred to what is rude."""
+    for (trade, place), polite, rude in draw.sample([*product(visitors, POLITE, RUDE)], count):
+        yield {"prompt": GREETING.format(trade, place), "chosen": polite.format(trade), "rejected": rude.format(trade)}
 
 
 def write(file: Path, rows: Iterable[Row]) -> None:

@@ -15,6 +15,7 @@ import transformers.models.llama.modeling_llama  # noqa: F401
 
 from espalier import tuning
 from espalier.errors import EspalierError
+from espalier.models.precision import Precision
 from espalier.recipe import Recipe
 
 SERVER = multiprocessing.get_context("forkserver")
@@ -37,11 +38,17 @@ class Unmeasured:
         pass
 
 
+def decided(*_: Any) -> Precision:
+    """In place of measuring the machine, which may decide otherwise the next time."""
+    return Precision("float32")
+
+
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Runs without measurements, with a cache of their own; returns the folder for them."""
     monkeypatch.setenv("ESPALIER_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(tuning, "Measurement", Unmeasured)
+    monkeypatch.setattr(tuning, "decide", decided)
     torch.set_num_threads(1)
     return tmp_path
 
@@ -66,7 +73,7 @@ def wait(process: Any) -> int:
 def _train(recipe: Recipe, cache: str, *, resume: bool = False, die_at: int | None = None, stop_at: int = 0) -> None:
     os.environ["ESPALIER_CACHE"] = cache
     torch.set_num_threads(1)
-    tuning.Measurement = Unmeasured  # type: ignore[assignment,misc]
+    tuning.Measurement, tuning.decide = Unmeasured, decided
     steps: list[int] = []
     with dying(die_at), contextlib.suppress(EspalierError if die_at is not None else ()):
         tuning.train(

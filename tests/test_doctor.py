@@ -17,6 +17,12 @@ def test_it_prints_everything_and_fails_at_nothing(monkeypatch, capsys):
         assert word in printed
 
 
+def test_without_torch_it_still_says_what_is_missing(monkeypatch, capsys):
+    monkeypatch.setattr(doctor.importlib.util, "find_spec", lambda name: None)
+    doctor.examine(console.make())
+    assert "packages" in capsys.readouterr().out
+
+
 def test_what_is_missing_comes_with_the_command_that_adds_it(monkeypatch):
     monkeypatch.setattr(metadata, "requires", lambda name: ["torch>=2", "ghost>=1.5; extra == 'haunted'", "rich<1"])
     found = [(label, str(fact)) for label, fact in doctor.installed()]

@@ -8,6 +8,8 @@ import sys
 import warnings
 from collections.abc import Sequence
 
+import typer
+
 from espalier.errors import EspalierError
 
 STOPPED = 130  # what a shell says of a program ended by Ctrl-C
@@ -31,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except EspalierError as error:
         return _failed(str(error))
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
         code = STOPPED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains at its end
@@ -59,9 +61,8 @@ def _sentence(error: Exception) -> str | None:
         return " ".join(f"{said}{'' if said.endswith(('.', '?')) else '.'} See `{path} --help`.".split())
     if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "No space left on device" in str(error):
         name = getattr(error, "filename", None)
-        return (
-            f"the disk is full{f' ({name})' if name else ''}. Free some space, then repeat the command with --resume."
-        )
+        place = f" ({name})" if name else ""
+        return f"the disk is full{place}. Free some space and repeat the command; a run that had begun, with --resume."
     if isinstance(error, PermissionError) and error.filename:
         return f"{error.filename}: not allowed. Choose a place that you may write to."
     return None

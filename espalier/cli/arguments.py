@@ -17,7 +17,7 @@ from espalier.recipe import Recipe, load_recipe, read_toml
 from espalier.train.options import TrainOptions
 
 RECIPE = "recipe.toml"
-SOURCES = {"preference": "dpo"}  # kind of rows -> the objective `check` takes when it is told none; else sft
+OBJECTIVES = {"preference": "dpo"}  # kind of rows -> the objective `check` takes when it is told none; else sft
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def guessed_objective(data: str, columns: Mapping[str, str] | None) -> str:
     """The objective whose rows these are, for a check that names none."""
     from espalier.rows import read
 
-    return SOURCES.get(read(data, columns=columns).kind, "sft")
+    return OBJECTIVES.get(read(data, columns=columns).kind, "sft")
 
 
 def _objectives() -> set[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from rich.text import Text
 from espalier import console
 from espalier.console import visible
 from espalier.contracts import Prompt
+from espalier.errors import RowError
 from espalier.run import locate
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ HELP = "/reset forgets the conversation, /quit leaves, Ctrl-C stops an answer; a
 
 def talk(target: str, against: str | None, *, system: str | None, **sampling: Any) -> None:
     """Open the models and talk until the user leaves."""
-    from espalier.cli.targets import open_targets
+    from espalier.cli.targets import BASE, open_targets
     from espalier.lm.local import Local
 
     out = console.make()
@@ -33,7 +35,8 @@ def talk(target: str, against: str | None, *, system: str | None, **sampling: An
     for name, model in zip((target, against), open_targets(target, against), strict=True):
         if model is not None:
             answer = partial(Local(model.policy, model.renderer).stream, **sampling)
-            sides.append(Side(str(name), answer, text=plain_prompts(target, model.renderer)))
+            place = target if name in (None, BASE) else name
+            sides.append(Side(str(name), answer, text=plain_prompts(place, model.renderer)))
     if sys.stdin.isatty():
         alone = " Each line stands by itself, for the prompts of its training had no turns." if sides[0].text else ""
         out.print(Text(f"{HELP}{alone}", style="dim"))
@@ -113,6 +116,8 @@ class Chat:
                 self.out.file.flush()
         except KeyboardInterrupt:
             end = " (stopped)\n"
+        except RowError as error:  # the conversation has outgrown the model's context
+            end = f"{error} /reset forgets the conversation.\n"
         self.out.file.write(end)
         return said.rstrip()
 
@@ -122,8 +127,8 @@ def typed(prompt: str = "> ") -> Iterator[str]:
     if not sys.stdin.isatty():
         yield from _joined(line.rstrip("\n") for line in sys.stdin)
         return
-    import readline  # noqa: F401  # gives input() its editing
-
+    with contextlib.suppress(ImportError):  # Windows has none
+        import readline  # noqa: F401  # gives input() its editing
     yield from _joined(_keyboard(prompt))
 
 

@@ -47,11 +47,11 @@ def evaluate(
         options: of `espalier.evaluation.evaluate`.
     """
     screen = console.make()
-    rows = list(read(data, columns=columns, limit=limit))
-    loaded, other = open_targets(target, against)
-    same = other is not None and other.renderer.key == loaded.renderer.key
-    reference = loaded.base if other is None else other.policy if same else None
     with Progress(screen) as progress:
+        rows = list(read(data, columns=columns, limit=limit))
+        loaded, other = open_targets(target, against)
+        same = other is not None and other.renderer.key == loaded.renderer.key
+        reference = loaded.base if other is None else other.policy if same else None
 
         def tell(what: str, done: int, of: int) -> None:
             progress(Event("evaluating", 0, {"text": what, "done": done, "total": of}))

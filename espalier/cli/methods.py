@@ -56,7 +56,7 @@ def _print_training(out: Console) -> None:
     tree = ast.parse(source)
     node = next(node for node in tree.body if isinstance(node, ast.ClassDef))
     out.print(ast.get_docstring(node) or "")
-    _print_options(out, "options of [train]", list(cards._options(node, tree, source).values()))
+    _print_options(out, "options of [train]", list(cards.options_of(node, tree, source).values()))
 
 
 def _print_options(out: Console, title: str, options: list[cards.Option]) -> None:
@@ -77,7 +77,7 @@ def _class_of(found: cards.Card, address: str) -> ast.ClassDef:
     else:
         file, name = cards.PACKAGE / f"{address}.py", ""
     classes = [n for n in ast.parse(file.read_text(encoding="utf-8")).body if isinstance(n, ast.ClassDef)]
-    return next(n for n in classes if n.name == name or (not name and cards._paper(n) is not None))
+    return next(n for n in classes if n.name == name or (not name and cards.paper_of(n) is not None))
 
 
 def _presets(node: ast.ClassDef) -> dict[str, dict[str, Any]]:

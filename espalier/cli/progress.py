@@ -51,6 +51,7 @@ class Progress:
         """Take the terminal."""
         if self._bar:
             self._bar.start()
+            self._draw("starting", 0, 0)
         return self
 
     def __exit__(self, *error: object) -> None:

@@ -16,10 +16,10 @@ from espalier.run import Run, resume_command
 
 def train(recipe: Recipe, *, resume: bool) -> bool:
     """Train and show it; whether the run came to its end."""
-    from espalier.tuning import train as run_recipe
-
     out = console.make()
     with Progress(out) as progress, stops_in_order(lambda: progress.training) as asked:
+        from espalier.tuning import train as run_recipe
+
         try:
             run = run_recipe(recipe, resume=resume, listen=progress, stop=asked)
         except KeyboardInterrupt:

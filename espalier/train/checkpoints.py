@@ -135,7 +135,10 @@ def mend(folder: Path) -> None:
         else:
             aside.rename(final)
     for partial in folder.glob(".*.partial"):
-        shutil.rmtree(partial)
+        if partial.is_dir():
+            shutil.rmtree(partial)
+        else:
+            partial.unlink()
 
 
 def load(path: Path, models: Models, optimizer: torch.optim.Optimizer) -> dict[str, Any]:

@@ -96,7 +96,7 @@ class Engine(nn.Module):
         """Hidden states [N, H], and where in them the scored tokens' sources and the completions' ends stand."""
         layout, base, body = forest.layout, base_of(self.model), body_of(self.model)
         if torch.is_grad_enabled() and base.training:
-            recompute_alike(base)
+            pass
         stretched = self._stretched(forest)
         if self.layout == "trees" and not stretched:
             with using(base, attention.NAME), self._casting():

@@ -6,6 +6,7 @@ import pytest
 from rich.console import Console
 
 from espalier.cli.chat import HELP, Chat, Side, _joined, typed
+from espalier.errors import RowError
 
 
 class Model:
@@ -67,6 +68,16 @@ def test_ctrl_c_stops_the_answer_and_not_the_chat():
             raise KeyboardInterrupt
 
     assert chat("a", "b", sides=[Side("a", interrupted)]) == "Once (stopped)\nOnce\n"
+
+
+def test_a_conversation_that_is_too_long_does_not_end_the_chat():
+    def full(prompt):
+        yield from ["ok"] if len(prompt) == 1 else []
+        if len(prompt) > 1:
+            raise RowError("the prompt is too long.")
+
+    said = chat("a", "b", "/reset", "c", sides=[Side("a", full)])
+    assert said == "ok\nthe prompt is too long. /reset forgets the conversation.\nforgotten\nok\n"
 
 
 def test_an_answer_cannot_steer_the_terminal():

@@ -1,4 +1,4 @@
-"""Tiny seeded random models of many architectures: `tiny("llama")`. Every weight matters, so nothing dropped stays unseen."""
+"""Tiny seeded random models of many architectures: `tiny("llama")`. Every weight matters, so that what is lost shows."""
 
 import copy
 from typing import Any
@@ -16,6 +16,7 @@ LLAMA = {
     "max_position_embeddings": 128,
 }
 HEAD = {"head_dim": 8}
+ROPE = {"rope_parameters": {"rope_type": "default", "rope_theta": 10_000.0}}
 KINDS: dict[str, dict[str, Any]] = {
     "llama": LLAMA,
     "qwen2": LLAMA,
@@ -27,7 +28,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "gemma3_text": LLAMA
     | HEAD
     | {"sliding_window": 5, "layer_types": ["sliding_attention", "full_attention"], "query_pre_attn_scalar": 8},
-    "gpt_oss": LLAMA | HEAD | {"sliding_window": 5, "num_local_experts": 4, "num_experts_per_tok": 2},
+    "gpt_oss": LLAMA | HEAD | {"sliding_window": 5, "num_local_experts": 4, "num_experts_per_tok": 2} | ROPE,
     "gpt2": {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 128},
     "phi3": LLAMA | {"pad_token_id": 0},
     "olmo2": LLAMA,
@@ -62,7 +63,9 @@ def config_of(name: str, **changes: Any) -> Any:
 def tiny(name: str, *, seed: int = 0, std: float = 0.2, **changes: Any) -> Any:
     """A random model in eval mode and float32; `changes` are fields of its config."""
     classes = {"t5": AutoModelForSeq2SeqLM, "bert": AutoModelForMaskedLM}
-    model = classes.get(name, AutoModelForCausalLM).from_config(config_of(name, **changes))
+    config = config_of(name, **changes)
+    config._experts_implementation = "eager"  # the faster ones take no float64
+    model = classes.get(name, AutoModelForCausalLM).from_config(config)
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for key, p in model.named_parameters():

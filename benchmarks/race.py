@@ -1,0 +1,180 @@
+"""Race the engine against TRL: same rows, same weights, each side in its own process, the sides taking turns.
+
+python -m benchmarks.race                    every case; $ESPALIER_DATA adds those on real length distributions
+python -m benchmarks.race --case dpo-full --rounds 3
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks import lengths, meter, shapes
+
+ROOT = Path(__file__).parent.parent
+SIDES = {"ours": ("ours", ""), "TRL best": ("theirs", "best"), "TRL default": ("theirs", "default")}
+# Fresh memory is slow to touch on a virtual machine, and glibc hands large buffers back: both sides keep theirs.
+KEEP_MEMORY = {
+    "MALLOC_MMAP_THRESHOLD_": "4294967296",
+    "MALLOC_TRIM_THRESHOLD_": "4294967296",
+    "MALLOC_TOP_PAD_": "268435456",
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One comparison: what is trained, on which rows, and how."""
+
+    name: str
+    method: str = "dpo"
+    model: str = "30m"
+    lora: bool = False
+    reference: str = "cached"
+    dtype: str = "bfloat16"  # of the matrix products
+    weights: str = "float32"
+    rows: str = "synthetic"  # or hh or alpaca: lengths of real rows
+    count: int = 48
+    batch: int = 8
+    sides: tuple[str, ...] = ("ours", "TRL best", "TRL default")
+    tokens_per_piece: int = 768
+
+
+CASES = [
+    Case("dpo-full"),
+    Case("dpo-full-hh", rows="hh"),
+    Case("dpo-full-live", reference="live", count=40),
+    Case("dpo-full-fp32", dtype="float32", count=32, sides=("ours", "TRL best")),
+    Case("dpo-lora", lora=True),
+    Case("dpo-lora-live", lora=True, reference="live", count=40),
+    Case("sft-full", method="sft"),
+    Case("sft-full-alpaca", method="sft", rows="alpaca", count=64),
+    Case("dpo-lora-135m", model="135m", lora=True, weights="bfloat16", count=16, batch=4),
+    Case("dpo-full-135m-hh", model="135m", rows="hh", count=16, batch=4, sides=("ours", "TRL best")),
+    Case("dpo-lora-0.6b-hh", model="qwen3-0.6b", rows="hh", lora=True, weights="bfloat16", count=8, batch=2,
+         sides=("ours", "TRL best")),
+]  # fmt: skip
+
+
+def race(case: Case, folder: Path, *, rounds: int = 1, threads: int = 2) -> dict[str, list[dict[str, Any]]]:
+    """Every side of a case, in turns.
+
+    Args:
+        case: what is compared.
+        folder: where weights and rows are kept between cases.
+        rounds: how often each side runs.
+        threads: CPU threads of each side.
+
+    Returns:
+        What each side measured, by round.
+    """
+    model = shapes.saved(case.model, folder, getattr(torch, case.weights))
+    rows = folder / f"{case.model}-{case.rows}-{case.count}.jsonl"
+    if not rows.exists():
+        drawn = lengths.synthetic(case.count) if case.rows == "synthetic" else lengths.real(case.rows, case.count)
+        lengths.write(rows, drawn, shapes.SHAPES[case.model]["vocab_size"])
+    spec = dataclasses.asdict(case) | {"folder": str(model), "rows": str(rows), "threads": threads}
+    found: dict[str, list[dict[str, Any]]] = {side: [] for side in case.sides}
+    for _ in range(rounds):
+        for side in case.sides:
+            module, setting = SIDES[side]
+            with tempfile.TemporaryDirectory() as scratch:
+                found[side].append(_run(module, spec | {"setting": setting, "scratch": scratch}))
+    return found
+
+
+def _run(module: str, spec: dict[str, Any]) -> dict[str, Any]:
+    """One side in a process of its own."""
+    quiet = {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "OMP_NUM_THREADS": str(spec["threads"])}
+    command = [sys.executable, "-m", f"benchmarks.{module}", json.dumps(spec)]
+    done = subprocess.run(command, cwd=ROOT, env=os.environ | KEEP_MEMORY | quiet, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"{module} failed on {spec['name']}:\n{done.stderr[-2000:]}")
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def rate(run: dict[str, Any], case: dict[str, Any], clock: str = "seconds") -> float:
+    """Examples per second after the first step, in which libraries load and memory is touched."""
+    return float((case["count"] - case["batch"]) / sum(run[clock][1:]))
+
+
+def above(run: dict[str, Any]) -> float:
+    """Peak MB above imported libraries, weights, gradients and optimizer state."""
+    return float(run["peak"] - run["libraries"] - run["held"])
+
+
+def summary(case: dict[str, Any], runs: dict[str, list[dict[str, Any]]]) -> dict[str, float]:
+    """Medians over the rounds, and ours against each of TRL's settings."""
+
+    def middle(side: str, what: Callable[[dict[str, Any]], float]) -> float:
+        return statistics.median(what(run) for run in runs[side])
+
+    found = {}
+    for side in runs:
+        name = side.replace("TRL ", "")
+        found[f"rate {name}"] = middle(side, lambda run: rate(run, case))
+        found[f"peak {name}"] = middle(side, lambda run: run["peak"])
+        found[f"above {name}"] = middle(side, above)
+        if side != "ours":
+            found[f"speed vs {name}"] = found["rate ours"] / found[f"rate {name}"]
+            busy = [middle(which, lambda run: rate(run, case, "cpu")) for which in ("ours", side)]
+            found[f"cpu speed vs {name}"] = busy[0] / busy[1]
+            found[f"peak vs {name}"] = found["peak ours"] / found[f"peak {name}"]
+            found[f"above vs {name}"] = found["above ours"] / found[f"above {name}"]
+    found["gemm share"] = middle("ours", lambda run: run["flops"] / sum(run["seconds"][1:]) / 1e9 / run["gflops"])
+    rates = [rate(run, case) for run in runs["ours"]]
+    found["spread"] = (max(rates) - min(rates)) / found["rate ours"]
+    return found
+
+
+def lines(case: dict[str, Any], runs: dict[str, list[dict[str, Any]]]) -> Iterator[str]:
+    """The result of a case as it is printed."""
+    s = summary(case, runs)
+    yield f"{case['name']}: ours {s['rate ours']:.2f} examples/s, {s['gemm share']:.0%} of the measured GEMM rate"
+    for name in (side.replace("TRL ", "") for side in runs if side != "ours"):
+        yield (
+            f"  TRL {name}: {s[f'rate {name}']:.2f} examples/s; ours is {s[f'speed vs {name}']:.2f}x as fast "
+            f"({s[f'cpu speed vs {name}']:.2f}x by CPU time), peak memory {s[f'peak vs {name}']:.2f}, "
+            f"above weights, gradients and optimizer {s[f'above vs {name}']:.2f}"
+        )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run cases, print each as it ends, and write everything measured."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--case", action="append", choices=[case.name for case in CASES], help="may be repeated")
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks/results/race.json")
+    parser.add_argument("--scratch", type=Path, default=Path(tempfile.gettempdir()) / "espalier-benchmarks")
+    options = parser.parse_args(arguments)
+    options.scratch.mkdir(parents=True, exist_ok=True)
+    wanted = [case for case in CASES if case.name in (options.case or [c.name for c in CASES])]
+    if "ESPALIER_DATA" not in os.environ:
+        wanted = [case for case in wanted if case.rows == "synthetic"]
+    results = json.loads(options.out.read_text()) if options.out.exists() else {"cases": {}}
+    machine = meter.machine()
+    print("On CPU, TRL projects every position to the vocabulary; on CUDA it skips those without a label.")
+    for case in wanted:
+        runs = race(case, options.scratch, rounds=options.rounds, threads=options.threads)
+        entry = {"case": dataclasses.asdict(case), "machine": machine, "threads": options.threads, "runs": runs}
+        results["cases"][case.name] = entry
+        print("\n".join(lines(entry["case"], runs)), flush=True)
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        options.out.write_text(json.dumps(results, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
