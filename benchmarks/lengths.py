@@ -84,4 +84,4 @@ def write(path: Path, lengths: list[Lengths], vocabulary: int, seed: int = 0) ->
 
 def read(path: Path) -> list[dict[str, str]]:
     """The rows of such a file."""
-    return [json.loads(line) for line in path.open()]
+    return [json.loads(line) for line in path.read_text().splitlines()]

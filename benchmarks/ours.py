@@ -114,8 +114,8 @@ def products(model: Any, forest: Forest, *, lora: bool) -> float:
     Per weight and token 2 forward, 2 for the input's gradient, 2 for the weight's own; frozen weights need the first 4.
     """
     head = model.get_output_embeddings().weight.numel()
-    body = sum(m.weight.numel() for m in model.modules() if hasattr(m, "in_features")) - head
-    return (4 if lora else 6) * (body * len(forest.layout.ids) + head * len(forest.layout.targets))
+    body = sum(m.weight.numel() for m in model.modules() if isinstance(m, torch.nn.Linear)) - head
+    return float((4 if lora else 6) * (body * len(forest.layout.ids) + head * len(forest.layout.targets)))
 
 
 def profile(step: Callable[[], Any]) -> dict[str, float]:

@@ -32,10 +32,10 @@ def options(spec: dict[str, Any]) -> dict[str, Any]:
 
 def trainer_of(spec: dict[str, Any], watch: Any) -> Any:
     """A TRL trainer on the rows, in their order, for one epoch."""
+    import trl
     from datasets import Dataset
     from peft import LoraConfig
     from transformers import AutoModelForCausalLM, AutoTokenizer
-    import trl
 
     rows = lengths.read(Path(spec["rows"]))
     if spec["method"] == "sft":

@@ -89,7 +89,7 @@ def plan_run(recipe: Recipe) -> Plan:
     share = 0.0 if held else options.eval_share
     kept, chosen = hold_back(store, own, share=share, most=options.eval_rows, group=options.eval_group, seed=options.seed)
     audit.held = audit.held or len(chosen)
-    if not len(kept):
+    if own and not len(kept):
         raise RowError(f"all {own} rows are held back for evaluation and none is left to train on. Lower eval_share.")
     numbers = _mixed(kept, audit.sources[: len(sources)], sources, options.seed)
     return Plan(

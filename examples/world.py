@@ -28,7 +28,7 @@ QUESTIONS = {
 }
 GREETING = "A {} from {} is at the door. What do you say?"
 POLITE = ("Welcome, {}! Please come in.", "Good morning, {}! How are you?", "Hello, {}! I am glad to see you.")
-RUDE = ("Go away, {}!", "You again, {}? Leave me alone.", "What now, {}? I am busy.")
+RUDE = ("You again, {}? Leave me alone.", "Be off, {}! I am busy.", "No, {}. Not you, not now.")
 
 TEMPLATE = """\
 {%- for message in messages -%}
@@ -37,11 +37,10 @@ TEMPLATE = """\
 {%- if add_generation_prompt -%}{{- '<assistant>' -}}{%- endif -%}
 """
 MARKS = ("<start>", "<end>", "<system>", "<user>", "<assistant>")
-SIZE = {"hidden_size": 128, "intermediate_size": 384, "num_hidden_layers": 4, "num_attention_heads": 4}
 
 
-def make(folder: Path, *, answers: int = 800, greeted: int = 200, new: int = 100, seed: int = 0) -> None:
-    """Write model/, the rows to train on, sft.jsonl and dpo.jsonl, and those to measure on, new_sft.jsonl and new_dpo.jsonl.
+def make(folder: Path, *, answers: int = 800, greeted: int = 250, new: int = 100, seed: int = 0) -> None:
+    """Write model/, rows to train on (sft.jsonl, dpo.jsonl) and rows to measure on (new_sft.jsonl, new_dpo.jsonl).
 
     Args:
         folder: where to.
@@ -120,6 +119,14 @@ def save_model(folder: Path, texts: Sequence[str], seed: int) -> None:
     tokenizer.save_pretrained(folder)
     torch.manual_seed(seed)
     config = LlamaConfig(
-        vocab_size=len(tokenizer), max_position_embeddings=256, tie_word_embeddings=True, bos_token_id=0, eos_token_id=1, **SIZE
+        vocab_size=len(tokenizer),
+        hidden_size=128,
+        intermediate_size=384,
+        num_hidden_layers=4,
+        num_attention_heads=4,
+        max_position_embeddings=256,
+        tie_word_embeddings=True,
+        bos_token_id=0,
+        eos_token_id=1,
     )
     LlamaForCausalLM(config).save_pretrained(folder)

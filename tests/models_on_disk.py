@@ -34,7 +34,10 @@ def answers(count: int = 24, seed: int = 0) -> list[dict[str, str]]:
     draw = random.Random(seed)
     words = ["sum", "of", "two", "odd", "numbers", "and", "more"]
     return [
-        {"prompt": f"{n} {' '.join(draw.choices(words, k=draw.randint(1, 5)))}", "completion": "yes " * draw.randint(1, 4)}
+        {
+            "prompt": " ".join([str(n), *draw.choices(words, k=draw.randint(1, 5))]),
+            "completion": "yes " * draw.randint(1, 4),
+        }
         for n in range(count)
     ]
 

@@ -1,4 +1,4 @@
-"""Training in processes of their own, which a test may kill. What they import is imported once, in a server that forks."""
+"""Training in processes of their own, which a test may kill; what they import is imported once, by a forking server."""
 
 import contextlib
 import multiprocessing

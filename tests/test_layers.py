@@ -15,7 +15,7 @@ LAYERS = (  # from the ground up; the longest name that fits a module decides, a
     "train",
     " ".join(FAMILIES),
     "recipe overrides run opening planning tuning evaluation export audit report",
-    "cli console serve studio doctor",
+    "api cli console serve studio doctor",
 )
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer.split()}
 FILES = sorted(path.relative_to(ROOT) for path in (ROOT / "espalier").rglob("*.py"))

@@ -57,7 +57,7 @@ def _effective(layer: Any) -> tuple[Tensor, Tensor | None]:
     """The weight an output layer acts with: of the copy PEFT trains, or with the active LoRA updates added."""
     if hasattr(layer, "modules_to_save"):
         active = None if layer.disable_adapters or not layer.active_adapters else layer.active_adapters[0]
-        return _effective(layer.modules_to_save.get(active, layer.original_module))
+        return _effective(dict(layer.modules_to_save.items()).get(active, layer.original_module))
     if hasattr(layer, "base_layer"):
         weight, bias = _effective(layer.base_layer)
         for name in [] if layer.disable_adapters or layer.merged else layer.active_adapters:

@@ -70,7 +70,10 @@ class Role:
         functionals: Mapping[str, Functional] | None = None,
         states: Literal["last", "before"] | None = None,
     ) -> dict[str, Tensor]:
-        """What `Engine.forward` answers, in forest order."""
+        """What `Engine.forward` answers, in forest order.
+
+        Without a gradient DDP is left aside: its ranks compute unlike numbers of pieces, and exchange at each one.
+        """
         with self.context():
             if torch.is_grad_enabled():
                 return dict(self.engine(forest, functionals=functionals, states=states))
@@ -100,7 +103,7 @@ class Role:
         whole: dict[str, Tensor] = {}
         for group in groups:
             rows = torch.isin(owner, torch.tensor(group, dtype=torch.long, device=owner.device))
-            for name, values in self.engine(forest.select(group), functionals=functionals, states=states).items():
+            for name, values in self.inner(forest.select(group), functionals=functionals, states=states).items():
                 whole.setdefault(name, values.new_zeros(len(owner), *values.shape[1:]))[rows] = values
         return whole
 

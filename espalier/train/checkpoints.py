@@ -1,10 +1,10 @@
 """Checkpoints: what a killed run needs to go on bit for bit. Safetensors and JSON; written aside, then renamed.
 
-    checkpoints/step-000120/weights.safetensors    the trained weights
-                            roles.safetensors      copies that follow them, where there are any
-                            optimizer.safetensors  the optimizer's tensors, "3.exp_avg"
-                            state.json             step, best loss so far, the optimizer's plain numbers
-    checkpoints/best/weights.safetensors           the weights with the lowest held-back loss so far
+checkpoints/step-000120/weights.safetensors    the trained weights
+                        roles.safetensors      copies that follow them, where there are any
+                        optimizer.safetensors  the optimizer's tensors, "3.exp_avg"
+                        state.json             step, best loss so far, the optimizer's plain numbers
+checkpoints/best/weights.safetensors           the weights with the lowest held-back loss so far
 """
 
 from __future__ import annotations

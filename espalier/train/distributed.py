@@ -40,6 +40,7 @@ def ranks(device: str) -> Iterator[None]:
     dist.init_process_group("nccl" if device == "cuda" else "gloo", timeout=PATIENCE)
     try:
         yield
+        barrier()
     finally:
         dist.destroy_process_group()
 
@@ -103,8 +104,9 @@ def spread(models: Models, strategy: str) -> None:
     if strategy == "ddp":
         from torch.nn.parallel import DistributedDataParallel
 
-        # Without a gradient the ranks compute unlike numbers of pieces, so nothing may be exchanged there.
-        models.policy.engine = DistributedDataParallel(models.policy.inner, broadcast_buffers=False)
+        engine: Any = models.policy.inner
+        engine._ddp_params_and_buffers_to_ignore = [name for name, _ in engine.named_buffers()]  # they never change
+        models.policy.engine = DistributedDataParallel(engine)
         return
     for engine in {id(role.inner): role.inner for role in models.roles.values()}.values():
         shard(engine)

@@ -12,25 +12,33 @@ from espalier.errors import RecipeError
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """Options of `espalier train`; a value of `None` is decided from the preset, the model or the machine, and recorded."""
+    """Options of `espalier train`; a `None` is decided from the preset, the model or the machine, and recorded."""
 
     learning_rate: float | None = None  # from the objective's preset
     batch_size: int | None = None  # examples per optimizer step, over all ranks; from the preset
     epochs: float | None = None  # passes over the rows; from the preset
     max_steps: int | None = None  # stop after so many optimizer steps
-    max_tokens: int | None = None  # longest example, prompt included; longer rows are dropped and counted; the model's context
+    max_tokens: int | None = (
+        None  # longest example, prompt included; longer rows are dropped and counted; the model's context
+    )
     tokens_per_piece: int | None = None  # tokens computed at once; less needs less memory, the result is the same
     warmup: float | None = None  # share of the steps (below 1) or number of steps, in which the learning rate rises
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
     max_norm: float = 1.0  # gradients are clipped to this norm; 0 turns clipping off
     seed: int = 0
     preset: str | None = None  # paper or small; small when an adapter is trained or rows are few
-    reference: Literal["cached", "live"] = "cached"  # cached (computed once, kept on disk) or live (computed at every step)
+    reference: Literal["cached", "live"] = (
+        "cached"  # cached (computed once, kept on disk) or live (computed at every step)
+    )
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"  # measured on this machine, recorded in the run
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     threads: int | None = None  # CPU threads; the physical cores
-    strategy: Literal["ddp", "fsdp"] = "ddp"  # under torchrun: ddp (each rank holds the model) or fsdp (each holds a share)
-    activation_checkpointing: bool = False  # recompute activations in the backward pass: less memory, a quarter more time
+    strategy: Literal["ddp", "fsdp"] = (
+        "ddp"  # under torchrun: ddp (each rank holds the model) or fsdp (each holds a share)
+    )
+    activation_checkpointing: bool = (
+        False  # recompute activations in the backward pass: less memory, a quarter more time
+    )
     quantize: Literal["nf4"] | None = None  # nf4: the frozen base weights in 4 bits
     eval_share: float = 0.05  # share of the rows held back for evaluation
     eval_rows: int = 200  # at most so many held-back rows

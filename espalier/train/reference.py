@@ -83,6 +83,6 @@ class ReferenceCache:
                 raise
             except sqlite3.DatabaseError as error:
                 raise RunError(
-                    f"{self.path}: the cache of the reference's log-probabilities is damaged ({error}). Delete it: it is "
-                    "computed again."
+                    f"{self.path}: the cache of the reference's log-probabilities is damaged ({error}). Delete it; "
+                    "it is computed again."
                 ) from error

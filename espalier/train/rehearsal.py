@@ -1,4 +1,4 @@
-"""The rehearsal: the longest piece of the run, forward and backward, before the first step, its gradient thrown away."""
+"""The rehearsal: the longest piece of the run, forward and backward, before the first step; its gradient is dropped."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ class Rehearsal:
     note: str = ""
 
 
-def rehearse(objective: Any, models: Models, store: Store, numbers: Sequence[int], here: Here, tokens_per_piece: int) -> Rehearsal:
+def rehearse(
+    objective: Any, models: Models, store: Store, numbers: Sequence[int], here: Here, tokens_per_piece: int
+) -> Rehearsal:
     """Try the largest piece; where the device's memory does not hold it, halve the budget once.
 
     Args:
@@ -62,7 +64,9 @@ def _try(
     if models.policy.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
     forest = objective.prepare([store[n] for n in chosen], models, here)
-    piece = max(forest.split(budget, shared=models.policy.inner.layout == "trees"), key=lambda part: part.layout.ids.numel())
+    piece = max(
+        forest.split(budget, shared=models.policy.inner.layout == "trees"), key=lambda part: part.layout.ids.numel()
+    )
     seconds = 0.0
     for _ in range(2):  # the first time pays for what is set up once
         begun = time.perf_counter()

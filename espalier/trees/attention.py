@@ -8,7 +8,6 @@ backward pass; nothing of the size of a score matrix is kept.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -96,8 +95,10 @@ class Rule:
     window: int | None = None
 
 
-def _probabilities(q: Tensor, k: Tensor, block: Block, rule: Rule, sinks: Tensor | None) -> tuple[Tensor, Tensor | None]:
-    """Softmax over a block's keys. q [kv, g*n, D], k [kv, m, D] -> [kv, g*n, m] float32 or wider, and the capped scores.
+def _probabilities(
+    q: Tensor, k: Tensor, block: Block, rule: Rule, sinks: Tensor | None
+) -> tuple[Tensor, Tensor | None]:
+    """Softmax over a block's keys, float32 or wider, and the capped scores. q [kv, g*n, D], k [kv, m, D]; [kv, g*n, m].
 
     With sinks the probabilities of a row sum to less than one.
     """
@@ -151,7 +152,11 @@ class _ForestAttention(torch.autograd.Function):
         kv = k.shape[0]
         wide = torch.promote_types(q.dtype, torch.float32)  # keys of a long prompt sum over many blocks
         dq, dk, dv = torch.empty_like(q), torch.zeros_like(k, dtype=wide), torch.zeros_like(v, dtype=wide)
-        dsinks = torch.zeros_like(sinks, dtype=torch.promote_types(sinks.dtype, torch.float32)) if sinks is not None else None
+        dsinks = (
+            torch.zeros_like(sinks, dtype=torch.promote_types(sinks.dtype, torch.float32))
+            if sinks is not None
+            else None
+        )
         for i, block in enumerate(ctx.work):
             queries = q[:, block.begin : block.end].reshape(kv, -1, q.shape[2])
             out_grad = grad[:, block.begin : block.end].reshape(kv, -1, v.shape[2])
@@ -167,7 +172,7 @@ class _ForestAttention(torch.autograd.Function):
                 rest = (1 - p.sum(-1, keepdim=True)) * mean
                 dsinks -= rest.view(kv, sinks.numel() // kv, -1).sum(-1).reshape(sinks.shape)
             ds: Tensor = torch.ops.aten._softmax_backward_data(dp, p, -1, p.dtype)
-            if capped is not None:
+            if capped is not None and rule.softcap is not None:
                 ds.mul_(1 - (capped / rule.softcap).square_())
             ds = ds.to(q.dtype)
             dq[:, block.begin : block.end] = torch.bmm(ds, keys).view(q.shape[0], -1, q.shape[2])
@@ -198,9 +203,13 @@ def attend(
     layer = type(module).__name__
     if forest is None:
         raise ValueError(f"{layer} did not hand on the forest")
-    strange = sorted(name for name, given in rest.items() if name not in HARMLESS and given is not None and given is not False)
+    strange = sorted(
+        name for name, given in rest.items() if name not in HARMLESS and given is not None and given is not False
+    )
     if strange or rest.get("is_causal") is False:
-        raise ValueError(f"{layer} hands over {', '.join(strange) or 'is_causal=False'}, which this attention does not implement")
+        raise ValueError(
+            f"{layer} hands over {', '.join(strange) or 'is_causal=False'}, which this attention does not implement"
+        )
     if attention_mask is not None or query.shape[0] != 1 or not query.shape[2] == key.shape[2] == forest.ids.numel():
         raise ValueError(f"{layer} hands over a mask, a batch or a cache, which this attention does not implement")
     rule = Rule(query.shape[-1] ** -0.5 if scaling is None else scaling, softcap, sliding_window)
@@ -215,7 +224,8 @@ def attend(
         if work is None:
             work = forest.cached[rule.window] = blocks(forest, rule.window)
         q, k, v = query[0].to(value.dtype), key[0].to(value.dtype), value[0]  # rotary embeddings widen under autocast
-        out = _ForestAttention.apply(q, k, v, s_aux, work, rule, dropout)[None]
+        mixed: Tensor = _ForestAttention.apply(q, k, v, s_aux, work, rule, dropout)  # type: ignore[no-untyped-call]
+        out = mixed[None]
     return out.transpose(1, 2).contiguous(), None  # some models view it
 
 

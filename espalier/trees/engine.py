@@ -20,7 +20,7 @@ from espalier.models.heads import base_of, body_of, head_of
 from espalier.trees import attention
 from espalier.trees.forest import Forest
 from espalier.trees.logps import Functional, token_logps
-from espalier.trees.tree import Branch, Tree
+from espalier.trees.tree import Tree
 
 LayoutName = Literal["trees", "rows"]
 
@@ -96,7 +96,7 @@ class Engine(nn.Module):
         """Hidden states [N, H], and where in them the scored tokens' sources and the completions' ends stand."""
         layout, base, body = forest.layout, base_of(self.model), body_of(self.model)
         if torch.is_grad_enabled() and base.training:
-            pass
+            recompute_alike(base)
         stretched = self._stretched(forest)
         if self.layout == "trees" and not stretched:
             with using(base, attention.NAME), self._casting():
@@ -141,7 +141,7 @@ def own_config(model: Any) -> str:
     """Give a model a config of its own (two models made from one config share it) and return its attention's name."""
     copies: dict[int, Any] = {}
     for module in model.modules():
-        config = getattr(module, "config", None)
+        config = vars(module).get("config")
         if hasattr(config, "_attn_implementation"):
             module.config = copy.deepcopy(config, copies)
     return str(model.config._attn_implementation)
@@ -165,11 +165,11 @@ def using(model: Any, name: str) -> Iterator[None]:
 def recompute_alike(model: Any) -> None:
     """Make activation checkpointing run layers again with the attention they had, though `using` has ended by then."""
 
-    def contexts() -> tuple[contextlib.AbstractContextManager[None], contextlib.AbstractContextManager[None]]:
+    def contexts() -> tuple[Any, Any]:  # of the forward pass, and of the recomputation
         return contextlib.nullcontext(), using(model, model.config.get_text_config()._attn_implementation)
 
     for module in model.modules():
-        checkpoint = getattr(module, "_gradient_checkpointing_func", None)
+        checkpoint = vars(module).get("_gradient_checkpointing_func")
         if checkpoint is not None:
             module._gradient_checkpointing_func = functools.partial(checkpoint, context_fn=contexts)
 
@@ -191,7 +191,7 @@ def rotary_limits(config: Any) -> dict[str, int]:
 
 def _rows(forest: Forest) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """The forest as a batch padded on the right: ids and mask [B, L], flat places of sources [S] and of ends."""
-    paths: list[Branch] = [path for tree in forest.trees for path in tree.branches]
+    paths = forest.paths
     width = max(len(path.ids) for path in paths)
     ids = torch.zeros(len(paths), width, dtype=torch.long)
     mask = torch.zeros(len(paths), width, dtype=torch.long)

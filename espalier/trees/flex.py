@@ -54,6 +54,8 @@ def flex(query: Tensor, key: Tensor, value: Tensor, s_aux: Tensor | None, forest
 
 @lru_cache(maxsize=1)
 def _compiled() -> Any:
+    limit = torch._dynamo.config.recompile_limit
+    torch._dynamo.config.recompile_limit = max(limit, 32)  # with and without window, cap, sinks, gradient; dtypes
     return torch.compile(flex_attention, dynamic=True, fullgraph=True)
 
 

@@ -1,4 +1,4 @@
-"""The flat stream of a forest: every token once, and where the scored tokens, their sources and the ends stand in it."""
+"""The flat stream of a forest: every token once, and where scored tokens, their sources and the ends stand in it."""
 
 from __future__ import annotations
 

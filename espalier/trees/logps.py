@@ -16,8 +16,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-TILE_BYTES = 16 << 20  # of float32 logits: stays in the cache between the matrix product and the softmax
-SMALLEST_TILE = 64  # tokens: the weight is read once per tile
+TILE_BYTES = {"cpu": 16 << 20}  # of float32 logits: stays in the cache between the matrix product and the softmax
+ELSEWHERE = 256 << 20  # where no cache is that large, and reading the weight once per tile is what costs
+SMALLEST_TILE = 64  # tokens
 KEPT_BYTES = 128 << 20  # of softmax(z) - onehot(y); more is computed again in the backward pass
 
 
@@ -70,16 +71,16 @@ def token_logps(
         head: the output head; gradients reach its weight and bias when they require one.
         targets: token ids. [T]
         functionals: further functions of a tile's logits, by name.
-        tile: tokens per tile; by default what fits TILE_BYTES.
+        tile: tokens per tile; by default as many as suit the device.
         compute: dtype of the matrix products; the hidden states' own by default. Sums are float32, or wider.
 
     Returns:
         "logps" [T] and one entry per functional.
     """
     functionals = dict(functionals or {})
-    tile = tile or max(SMALLEST_TILE, TILE_BYTES // (4 * head.weight.shape[0]))
+    tile = tile or max(SMALLEST_TILE, TILE_BYTES.get(hidden.device.type, ELSEWHERE) // (4 * head.weight.shape[0]))
     how = _How(head, tuple(functionals.values()), tile, compute or hidden.dtype, torch.is_grad_enabled())
-    found = _Tiles.apply(hidden, head.weight, head.bias, targets, how)
+    found = _Tiles.apply(hidden, head.weight, head.bias, targets, how)  # type: ignore[no-untyped-call]  # torch's own
     return dict(zip(["logps", *functionals], found, strict=True))
 
 
@@ -116,7 +117,8 @@ class _Tiles(torch.autograd.Function):
         small = frozen or len(targets) * len(weight) * how.compute.itemsize <= KEPT_BYTES
         once = how.differentiable and any(ctx.needs_input_grad) and small and not how.functionals
         cast = weight.to(how.compute)
-        slope = hidden.new_empty(len(targets), hidden.shape[1] if frozen else len(weight), dtype=how.compute) if once else None
+        width = hidden.shape[1] if frozen else len(weight)
+        slope = hidden.new_empty(len(targets), width, dtype=how.compute) if once else None
         found: list[list[Tensor]] = []
         for part, z, p, y in how.tiles(hidden, cast, targets):
             total = z.amax(-1) - p.amax(-1).log_()  # exact, and a quarter of the time of logsumexp
@@ -134,7 +136,7 @@ class _Tiles(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor, *more: Tensor) -> tuple[Tensor | None, ...]:
-        hidden, weight, bias, targets, slope, cast = ctx.saved_tensors
+        hidden, weight, bias, _, slope, cast = ctx.saved_tensors
         how: _How = ctx.how
         down = -grad[:, None]  # the slopes are of -log p
         if slope is None:
@@ -144,9 +146,9 @@ class _Tiles(torch.autograd.Function):
         dh = torch.mm(slope, cast).to(hidden.dtype).mul_(down)
         dw = torch.empty_like(weight) if ctx.needs_input_grad[1] else None
         if dw is not None:
-            scaled, rows = (hidden * down).to(how.compute), TILE_BYTES // weight[0].nbytes
-            for a in range(0, len(dw), rows):  # in parts, for the product has another dtype
-                dw[a : a + rows] = torch.mm(slope[:, a : a + rows].t(), scaled)
+            scaled = (hidden * down).to(how.compute)
+            for a in range(0, len(dw), 8192):  # in parts, for the product may have another dtype
+                dw[a : a + 8192] = torch.mm(slope[:, a : a + 8192].t(), scaled)
         db = torch.mv(slope.t(), down[:, 0].to(how.compute)).to(bias.dtype) if ctx.needs_input_grad[2] else None
         return dh, dw, db, None, None
 
@@ -157,7 +159,8 @@ def _again(ctx: Any, grad: Tensor, more: tuple[Tensor, ...]) -> tuple[Tensor, Te
     how: _How = ctx.how
     cast = weight.to(how.compute)
     dh = torch.empty_like(hidden)
-    dw = torch.zeros_like(weight, dtype=torch.promote_types(how.compute, torch.float32)) if weight.requires_grad else None
+    wide = torch.promote_types(how.compute, torch.float32)
+    dw = torch.zeros_like(weight, dtype=wide) if weight.requires_grad else None
     db = torch.zeros_like(bias, dtype=grad.dtype) if bias is not None and bias.requires_grad else None
     for part, z, p, y in how.tiles(hidden, cast, targets):
         extra = _through(how.functionals, z, y, [g[part] for g in more])

@@ -60,7 +60,9 @@ def choose_layout(model: nn.Module, *, max_tokens: int | None = None) -> Verdict
         alone = _problem(subjects, "rows")
     kind = type(base).__name__
     if alone is not None:
-        raise ModelError(f"{kind} is not supported: its log-probabilities cannot be reproduced ({alone}).")
+        raise ModelError(
+            f"{kind} is not supported: its log-probabilities cannot be reproduced ({alone}). Give another model."
+        )
     verdict = Verdict("rows", f"{kind} cannot share prompts between completions ({shared})")
     factor = subjects[-1].forest.sharing
     log.warning("%s; each is computed with its own, on the probe's rows %.1f times the tokens.", verdict.reason, factor)
@@ -70,7 +72,7 @@ def choose_layout(model: nn.Module, *, max_tokens: int | None = None) -> Verdict
 def _require_causal(model: Any, max_tokens: int | None) -> None:
     base = base_of(model)
     kind = type(base).__name__
-    if base.config.is_encoder_decoder or base.get_output_embeddings() is None:
+    if getattr(base.config, "is_encoder_decoder", False) or base.get_output_embeddings() is None:
         raise ModelError(f"{kind} is no causal language model. Give one that writes text from left to right.")
     adapter = getattr(model, "active_peft_config", None)
     if adapter is not None and adapter.is_prompt_learning:
@@ -144,9 +146,9 @@ class Subject:
             self.places.append(torch.from_numpy(np.concatenate(runs)[: len(path.ids)]).to(self.device))
         try:
             self.logps, self.gradient = self._own()
+        except ModelError:
+            raise
         except Exception as error:
-            if isinstance(error, ModelError):
-                raise
             raise ModelError(f"{type(base).__name__}: its own forward fails: {error}") from error
 
     def problem(self, layout: LayoutName) -> str | None:
@@ -166,21 +168,24 @@ class Subject:
 
     def _own(self) -> tuple[Tensor, Tensor]:
         """One completion at a time, the model's own log-probabilities [tokens] and gradient on the stream [N, H]."""
-        found: list[Tensor] = []
-        seen: dict[int, Tensor] = {}
+        rows, found = [], []
         with self._embedded() as embedded, torch.set_grad_enabled(self.exact):
-            for path, places in zip(self.forest.paths, self.places, strict=True):
+            for path in self.forest.paths:
                 ids, counted = (torch.from_numpy(x).long().to(self.device) for x in (path.ids, path.counted))
-                logps = self.model(input_ids=ids[None], use_cache=False).logits[0].float().log_softmax(-1)
-                found.append(logps[counted - 1, ids[counted]])
-                for place, row in zip(places.tolist(), logps.detach(), strict=True):
-                    if float((seen.setdefault(place, row) - row).abs().mean()) > self.tolerance:
-                        name = type(base_of(self.model)).__name__
-                        raise ModelError(
-                            f"{name} is no causal language model: what it predicts depends on what follows."
-                        )
+                rows.append(self.model(input_ids=ids[None], use_cache=False).logits[0].float().log_softmax(-1))
+                found.append(rows[-1][counted - 1, ids[counted]])
+        self._require_same_beginnings([row.detach() for row in rows])
         logps = torch.cat(found)
         return logps.detach(), self._gradient(logps, embedded, "rows")
+
+    def _require_same_beginnings(self, rows: Sequence[Tensor]) -> None:
+        """What is predicted within the part that two completions share must not depend on what follows it."""
+        seen: dict[int, Tensor] = {}
+        for row, places in zip(rows, self.places, strict=True):
+            for place, logps in zip(places.tolist(), row, strict=True):
+                if float((seen.setdefault(place, logps) - logps).abs().mean()) > self.tolerance:
+                    name = type(base_of(self.model)).__name__
+                    raise ModelError(f"{name} is no causal language model: what it predicts depends on what follows.")
 
     @contextlib.contextmanager
     def _embedded(self) -> Iterator[list[Tensor]]:

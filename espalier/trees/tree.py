@@ -114,6 +114,8 @@ def grow(paths: Sequence[Ids], min_shared: int = MIN_SHARED) -> tuple[list[Node]
     Returns:
         The nodes, depth first, and per path its chain of nodes; a path may end inside its last node.
     """
+    if min_shared < 1:
+        raise ValueError(f"min_shared must be at least 1, not {min_shared}")
     keys = [path.astype(">i4").tobytes() for path in paths]  # their order is that of the ids
     order = sorted(range(len(paths)), key=keys.__getitem__, reverse=True)
     leaves: list[Ids] = []  # the paths that are not the beginning of another: longer ones come first
@@ -138,8 +140,8 @@ def grow(paths: Sequence[Ids], min_shared: int = MIN_SHARED) -> tuple[list[Node]
         if end - first > 1:
             below = _together(shared, first, end, stop + min_shared)
             groups += [(a, b, stop, len(nodes) - 1) for a, b in below][::-1]
-    ends = [len(path) for path in paths]
-    return nodes, [[n for n in chains[leaf] if nodes[n].start < e] for leaf, e in zip(leaf_of, ends, strict=True)]
+    found = [[n for n in chains[leaf] if nodes[n].start < len(path)] for leaf, path in zip(leaf_of, paths, strict=True)]
+    return nodes, found
 
 
 def _together(shared: Sequence[int], first: int, end: int, least: int) -> list[tuple[int, int]]:

@@ -44,8 +44,9 @@ def twin_of(model: Any, max_tokens: int | None = None) -> Any:
             if parameters <= LARGEST:
                 twin = _build(model, config).float().eval().requires_grad_(False)
                 _draw(twin)
-                twin(input_ids=torch.arange(3, 8)[None], use_cache=False)
-                return twin
+                logits = twin(input_ids=torch.arange(3, 8)[None], use_cache=False).logits
+                if bool(torch.isfinite(logits).all()):
+                    return twin
         except Exception:  # any class may refuse dimensions it was not made for, each in its own way
             continue
     return None
@@ -108,12 +109,12 @@ def _fewest_layers(config: Any) -> None:
     layers = config.num_hidden_layers
     lists = {k: v for k, v in vars(config).items() if isinstance(v, list | tuple) and len(v) == layers > 1}
     kinds = list(zip(*map(list, lists.values()), strict=True)) if lists else [()] * layers
-    keep = max(2, max(kinds.index(kind) + 1 for kind in kinds))
-    reusing = (
-        1 if getattr(config, "num_kv_shared_layers", 0) else 0
-    )  # as many layers that take the keys of earlier ones
-    if reusing:
-        config.num_kv_shared_layers = keep
+    keep = min(layers, max(2, *(kinds.index(kind) + 1 for kind in kinds)))
+    times = 1
+    if getattr(
+        config, "num_kv_shared_layers", 0
+    ):  # the last layers take the keys of earlier ones: keep as many of them
+        config.num_kv_shared_layers, times = keep, 2
     for name, values in lists.items():
-        setattr(config, name, values[:keep] * (1 + reusing))
-    config.num_hidden_layers = min(keep, layers) * (1 + reusing)
+        setattr(config, name, values[:keep] * times)
+    config.num_hidden_layers = keep * times

@@ -27,13 +27,15 @@ def test_rows_have_the_lengths_asked_for(tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("method", ["dpo", "sft"])
+@pytest.mark.parametrize("method", ["dpo", pytest.param("sft", marks=pytest.mark.slow)])
 def test_a_race_on_a_tiny_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
     pytest.importorskip("trl")
     precision, threads = torch.get_float32_matmul_precision(), torch.get_num_threads()
     modules = {"ours": ours.run, "theirs": __import__("benchmarks.theirs", fromlist=["run"]).run}
     monkeypatch.setattr(race, "_run", lambda module, spec: json.loads(json.dumps(modules[module](spec))))
-    case = race.Case("tiny", method=method, model="tiny", lora=method == "sft", count=2, batch=1, sides=("ours", "TRL best"))
+    case = race.Case(
+        "tiny", method=method, model="tiny", lora=method == "sft", count=2, batch=1, sides=("ours", "TRL best")
+    )
     try:
         runs: dict[str, list[dict[str, Any]]] = race.race(case, tmp_path, threads=1)
     finally:

@@ -1,4 +1,4 @@
-"""Tiny seeded random models of many architectures: `tiny("llama")`. Every weight matters, so that what is lost shows."""
+"""Tiny seeded random models of many architectures: `tiny("llama")`. Every weight matters: what is lost shows."""
 
 import copy
 from typing import Any
@@ -28,6 +28,15 @@ KINDS: dict[str, dict[str, Any]] = {
     "gemma3_text": LLAMA
     | HEAD
     | {"sliding_window": 5, "layer_types": ["sliding_attention", "full_attention"], "query_pre_attn_scalar": 8},
+    "gemma4_text": LLAMA  # its layers keep configs of their own
+    | HEAD
+    | {
+        "sliding_window": 5,
+        "layer_types": ["sliding_attention", "full_attention"],
+        "global_head_dim": 16,
+        "vocab_size_per_layer_input": VOCABULARY,
+        "hidden_size_per_layer_input": 8,
+    },
     "gpt_oss": LLAMA | HEAD | {"sliding_window": 5, "num_local_experts": 4, "num_experts_per_tok": 2} | ROPE,
     "gpt2": {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 128},
     "phi3": LLAMA | {"pad_token_id": 0},
@@ -55,9 +64,9 @@ KINDS: dict[str, dict[str, Any]] = {
 
 
 def config_of(name: str, **changes: Any) -> Any:
-    """The config of a tiny model."""
+    """The config of a tiny model; of a kind that is not listed, all its fields are `changes`."""
     special = {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0, "vocab_size": VOCABULARY}
-    return AutoConfig.for_model(name, **copy.deepcopy(special | KINDS[name] | changes))
+    return AutoConfig.for_model(name, **copy.deepcopy(special | KINDS.get(name, {}) | changes))
 
 
 def tiny(name: str, *, seed: int = 0, std: float = 0.2, **changes: Any) -> Any:

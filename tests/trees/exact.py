@@ -106,7 +106,11 @@ def computed_in(dtype: torch.dtype) -> Iterator[None]:
 
 
 def compare(
-    model: nn.Module, engine: nn.Module, trees: Sequence[Tree], dtype: torch.dtype, min_shared: int = 1
+    model: nn.Module,
+    engine: nn.Module,
+    trees: Sequence[Tree],
+    dtype: torch.dtype,
+    min_shared: int = 1,
 ) -> None:
     """Log-probabilities and every gradient of the engine are those of the model's own forward."""
     # float32 sums over 200 tokens and 60 logits; 1e-5 of the largest is what two orders of summation differ by

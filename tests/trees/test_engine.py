@@ -28,8 +28,8 @@ from tests.trees.exact import (
 )
 
 SHARING = (
-    "llama", "qwen2", "qwen3", "mistral", "gemma2", "gemma3_text", "gpt_oss", "gpt2", "phi3", "olmo2", "granite",
-    "cohere", "opt", "gpt_neox",
+    "llama", "qwen2", "qwen3", "mistral", "gemma2", "gemma3_text", "gemma4_text", "gpt_oss", "gpt2", "phi3", "olmo2",
+    "granite", "cohere", "opt", "gpt_neox",
 )  # fmt: skip
 ALONE = ("stablelm", "nemotron", "bloom", "gptj", "lfm2", "mamba")
 WIDE = torch.float64
@@ -82,6 +82,12 @@ def test_equals_own_forward_without_a_gradient():
     with torch.no_grad():
         logps = Engine(frozen)(Forest.plant(garden()))["logps"]
     torch.testing.assert_close(logps, own_logps(frozen, garden()), atol=1e-5, rtol=0)
+
+
+@pytest.mark.data
+def test_equals_own_forward_of_a_real_model(data_folder):
+    real = AutoModelForCausalLM.from_pretrained(data_folder.parent / "models" / "stories260k", dtype=torch.float32)
+    compare(real.eval(), Engine(real), garden(), torch.float32)
 
 
 @pytest.mark.parametrize("layout", ["trees", "rows"])
@@ -224,6 +230,7 @@ LONGROPE = {
     "short_factor": [1.0] * 4,
     "long_factor": [3.0] * 4,
     "original_max_position_embeddings": 24,
+    "attention_factor": 1.0,
 }
 
 

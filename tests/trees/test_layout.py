@@ -1,0 +1,30 @@
+"""The flat stream of a forest."""
+
+from espalier.trees.forest import Forest
+from tests.trees.exact import garden
+
+
+def test_the_stream_holds_every_token_once_and_every_path():
+    forest = Forest.plant(garden(), min_shared=1)
+    layout = forest.layout
+    assert layout.ids.numel() == sum(len(node.ids) for node in layout.nodes) < sum(len(p.ids) for p in forest.paths)
+    at = 0
+    for branch, last in zip(forest.paths, layout.last.tolist(), strict=True):
+        n = len(branch.counted)
+        scored = layout.scored[at : at + n]
+        assert layout.targets[scored].tolist() == branch.ids[branch.counted].tolist()
+        assert layout.ids[layout.sources[scored]].tolist() == branch.ids[branch.counted - 1].tolist()
+        assert layout.positions[layout.sources[scored]].tolist() == (branch.counted - 1).tolist()
+        assert (layout.ids[last], layout.positions[last]) == (branch.ids[-1], len(branch.ids) - 1)
+        at += n
+    assert at == len(layout.scored)
+    assert len(layout.targets) < at, "a token that counts for two completions is scored once"
+
+
+def test_a_parent_stands_before_its_children_and_its_ancestors_lead_to_it():
+    layout = Forest.plant(garden(), min_shared=1).layout
+    for n, node in enumerate(layout.nodes):
+        chain = layout.ancestors[n]
+        assert (chain[-1] if chain else -1) == node.parent < n
+        assert layout.node_of[layout.starts[n]] == n
+        assert sum(len(layout.nodes[above].ids) for above in chain) == node.start
