@@ -48,7 +48,7 @@ class Case:
     count: int = 40
     batch: int = 8
     sides: tuple[str, ...] = ("ours", "TRL best", "TRL default")
-    tokens_per_piece: int = 768
+    tokens_per_piece: int = 1024
 
 
 CASES = [

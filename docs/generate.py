@@ -28,18 +28,8 @@ HEADER = """# Methods
 Written by `make docs` from the files themselves. `espalier show NAME` prints one in full.
 """
 WORLD = Path("runs", "quickstart")
-CHECK = ["espalier", "check", "--model", f"{WORLD}/model", "--data", f"{WORLD}/sft.jsonl"]
-EVALUATE = [
-    "espalier",
-    "evaluate",
-    f"{WORLD}/dpo",
-    "--against",
-    "base",
-    "--data",
-    f"{WORLD}/new_dpo.jsonl",
-    "--max-tokens",
-    "16",
-]
+CHECK = f"espalier check --model {WORLD}/model --data {WORLD}/sft.jsonl".split()
+EVALUATE = f"espalier evaluate {WORLD}/dpo --against base --data {WORLD}/new_dpo.jsonl --max-tokens 48".split()
 RUN = [sys.executable, "-c", "import sys; from espalier.cli import main; sys.exit(main())"]
 
 

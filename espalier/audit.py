@@ -40,7 +40,7 @@ class Audit:
     held: int = 0
     dropped: dict[str, int] = field(default_factory=dict)  # by reason
     where: dict[str, list[str]] = field(default_factory=dict)  # by reason, up to three places
-    lengths: dict[str, tuple[int, int, int]] = field(default_factory=dict)  # p50, p95, max in tokens, long rows included
+    lengths: dict[str, tuple[int, int, int]] = field(default_factory=dict)  # p50, p95, max in tokens, long rows too
     languages: dict[str, float] = field(default_factory=dict)  # share of rows by script
     ended: float = 0.0  # share of targets that end in an end-of-turn token
     double_bos: int = 0
@@ -63,7 +63,9 @@ class Audit:
         reasons = ", ".join(f"{reason}: {n}" for reason, n in sorted(self.dropped.items(), key=lambda item: -item[1]))
         example = next(iter(self.where.values()), [""])[0]
         if not self.kept:
-            raise RowError(f"none of the {self.read} rows can be trained on ({reasons}). First: {example}.{self._remedy()}")
+            raise RowError(
+                f"none of the {self.read} rows can be trained on ({reasons}). First: {example}.{self._remedy()}"
+            )
         if gone > STOP * self.read and not accept_dropped:
             raise RowError(
                 f"{gone} of {self.read} rows ({gone / self.read:.0%}) would be dropped ({reasons}). First: {example}."
@@ -172,7 +174,7 @@ def _warnings(audit: Audit) -> list[str]:
     if gone > WARN * max(1, audit.read):
         found.append(f"{gone} of {audit.read} rows are dropped ({gone / audit.read:.1%})")
     if audit.kept and audit.ended < 0.95:
-        found.append(f"only {audit.ended:.0%} of the targets end in an end-of-turn token: the model may not learn to stop")
+        found.append(f"only {audit.ended:.0%} of the targets end in an end-of-turn token: it may not learn to stop")
     if audit.double_bos:
         found.append(f"{audit.double_bos} rows begin with two BOS tokens: the text or the template spells one already")
     if audit.personal:

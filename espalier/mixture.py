@@ -45,7 +45,9 @@ def mix(
     if not members or all(weight == 0 for weight in weights):
         raise RowError("a mixture needs at least one source with a weight above 0.")
     found = []
-    for number, (mine, wanted) in enumerate(zip(members, shares([len(m) for m in members], weights, caps), strict=True)):
+    for number, (mine, wanted) in enumerate(
+        zip(members, shares([len(m) for m in members], weights, caps), strict=True)
+    ):
         passes, rest = divmod(wanted, max(1, len(mine)))
         chance = np.random.default_rng(seeding.derive(seed, "mixture", number))
         found += [mine] * passes + [np.sort(chance.permutation(mine)[:rest])]
@@ -63,7 +65,9 @@ def shares(sizes: Sequence[int], weights: Sequence[float | None], caps: Sequence
     counted = [size if cap is None else min(size, cap) for size, cap in zip(sizes, caps, strict=True)]
     if all(weight is None for weight in weights):
         return counted
-    rates = [0.0 if not size else 1.0 if weight is None else weight for size, weight in zip(sizes, weights, strict=True)]
+    rates = [
+        0.0 if not size else 1.0 if weight is None else weight for size, weight in zip(sizes, weights, strict=True)
+    ]
     exact = [sum(counted) * rate / (sum(rates) or 1.0) for rate in rates]
     given = [math.floor(value) for value in exact]
     by_remainder = sorted(range(len(exact)), key=lambda at: given[at] - exact[at])

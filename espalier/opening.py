@@ -89,11 +89,19 @@ def count_parameters(target: str) -> int:
         try:
             return sum(p.numel() for p in AutoModelForCausalLM.from_config(config).parameters())
         except ValueError as error:
-            raise ModelError(f"{target}: {type(config).__name__} has no causal language model. Give one that has.") from error
+            raise ModelError(
+                f"{target}: {type(config).__name__} has no causal language model. Give one that has."
+            ) from error
 
 
 def open_weights(
-    place: Located, precision: Precision, device: str, *, trains_all: bool, quantize: str | None = None, trainable: bool = False
+    place: Located,
+    precision: Precision,
+    device: str,
+    *,
+    trains_all: bool,
+    quantize: str | None = None,
+    trainable: bool = False,
 ) -> nn.Module:
     """The weights, and the adapter over them where there is one."""
     dtype = precision.frozen_weights(trains_all=trains_all)

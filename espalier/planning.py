@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,8 @@ def plan_run(recipe: Recipe) -> Plan:
     place = locate(recipe.from_run or recipe.model)
     _same_base(recipe, place)
     if recipe.from_run is not None and not recipe.render:
-        recipe = replace(recipe, render={"template": place.template, "thinking": place.thinking} if place.template else {})
+        template = {"template": place.template} if place.template else {}
+        recipe = replace(recipe, render={**template, "thinking": place.thinking})
     renderer = open_renderer(place, recipe.render_options.template, recipe.render_options.thinking)
     context = context_length(load_config(place.model)) or 1 << 20
     if options.max_tokens is not None and options.max_tokens > context:
@@ -79,7 +81,13 @@ def plan_run(recipe: Recipe) -> Plan:
     max_tokens = options.max_tokens or context
     key = _data_key(recipe, renderer, max_tokens, [*sources, *held])
     store, audit = plant(
-        objective, rows, renderer, max_tokens=max_tokens, folder=cache_folder() / "rows" / key, held_sources=held_rows, context=context
+        objective,
+        rows,
+        renderer,
+        max_tokens=max_tokens,
+        folder=cache_folder() / "rows" / key,
+        held_sources=held_rows,
+        context=context,
     )
     recipe = _with_presets(recipe, audit.kept, adapter=bool(recipe.adapter or place.adapter))
     options = recipe.train_options
@@ -87,7 +95,9 @@ def plan_run(recipe: Recipe) -> Plan:
         raise RecipeError(f"{address_of(objective)} has no presets: give learning_rate, batch_size, epochs and warmup.")
     own = audit.kept - audit.held
     share = 0.0 if held else options.eval_share
-    kept, chosen = hold_back(store, own, share=share, most=options.eval_rows, group=options.eval_group, seed=options.seed)
+    kept, chosen = hold_back(
+        store, own, share=share, most=options.eval_rows, group=options.eval_group, seed=options.seed
+    )
     audit.held = audit.held or len(chosen)
     if own and not len(kept):
         raise RowError(f"all {own} rows are held back for evaluation and none is left to train on. Lower eval_share.")
@@ -105,7 +115,9 @@ def _same_base(recipe: Recipe, place: Located) -> None:
     if Path(recipe.model).exists() and Path(place.model).exists() and Path(recipe.model).samefile(place.model):
         return
     if recipe.model not in (place.model, recipe.from_run):
-        raise ModelError(f"{recipe.from_run}: this adapter was made for {place.model}, not for {recipe.model}. Leave --model out.")
+        raise ModelError(
+            f"{recipe.from_run}: this adapter was made for {place.model}, not for {recipe.model}. Leave --model out."
+        )
 
 
 def _with_presets(recipe: Recipe, rows: int, *, adapter: bool) -> Recipe:
@@ -128,7 +140,7 @@ def _sources(data: Any) -> list[Source]:
 def _mixed(kept: np.ndarray[Any, Any], sizes: list[int], sources: list[Source], seed: int) -> np.ndarray[Any, Any]:
     """The training rows of one epoch, each source with its share."""
     ends = np.cumsum([0, *sizes])
-    members = [kept[(kept >= a) & (kept < b)] for a, b in zip(ends, ends[1:], strict=False)]
+    members = [kept[(kept >= a) & (kept < b)] for a, b in pairwise(ends)]
     return mix(members, [source.weight for source in sources], [source.cap for source in sources], seed=seed)
 
 
@@ -139,5 +151,13 @@ def _data_key(recipe: Recipe, renderer: Renderer, max_tokens: int, sources: list
         path = Path(source.path)
         parts = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
         files += [(str(p.resolve()), p.stat().st_size, p.stat().st_mtime_ns) for p in parts if p.exists()]
-    content = [__version__, made(build(recipe.objective)), renderer.key, max_tokens, repr(sources), recipe.train_options.limit, files]
+    content = [
+        __version__,
+        made(build(recipe.objective)),
+        renderer.key,
+        max_tokens,
+        repr(sources),
+        recipe.train_options.limit,
+        files,
+    ]
     return hashlib.sha256(json.dumps(content, default=str).encode()).hexdigest()[:32]

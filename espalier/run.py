@@ -2,6 +2,8 @@
 
     recipe.toml  run.json  audit.json  metrics.jsonl  samples.jsonl  evaluation.json  report.html
     checkpoints/step-000120/    adapter/ or model/
+
+What a name on the command line stands for (a run, an adapter, a model, a hub id) `locate` finds out, and `load` opens.
 """
 
 from __future__ import annotations
@@ -22,7 +24,17 @@ if TYPE_CHECKING:
     from espalier.recipe import Recipe
     from espalier.render import Renderer
 
-PACKAGES = ("espalier-lm", "torch", "transformers", "tokenizers", "peft", "datasets", "safetensors", "numpy", "bitsandbytes")
+PACKAGES = (
+    "espalier-lm",
+    "torch",
+    "transformers",
+    "tokenizers",
+    "peft",
+    "datasets",
+    "safetensors",
+    "numpy",
+    "bitsandbytes",
+)
 
 
 @dataclass(frozen=True)
@@ -123,7 +135,9 @@ def machine() -> dict[str, Any]:
 
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
-    model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.processor())
+    model = next(
+        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.processor()
+    )
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 0
     found: dict[str, Any] = {
         "system": platform.platform(terse=True),
@@ -160,7 +174,9 @@ def locate(target: str | Path) -> Located:
     if (folder / "run.json").exists():
         run = Run(folder)
         if not run.result.exists():
-            raise RunError(f"{target}: this run has no result yet (it is {run.state}). Go on with it: {resume_command(run)}")
+            raise RunError(
+                f"{target}: this run has no result yet (it is {run.state}). Go on with it: {resume_command(run)}"
+            )
         found = place(str(run.result))
         rendering = run.recipe.render_options
         return Located(found.model, found.adapter, rendering.template, rendering.thinking, run)
@@ -183,7 +199,9 @@ class Loaded:
     base: Role | None = None  # the same weights with the adapter off
 
 
-def load(target: str | Path, *, device: str = "auto", dtype: str = "auto", options: Mapping[str, Any] | None = None) -> Loaded:
+def load(
+    target: str | Path, *, device: str = "auto", dtype: str = "auto", options: Mapping[str, Any] | None = None
+) -> Loaded:
     """A run, adapter, model folder or hub id as a model that answers.
 
     Args:

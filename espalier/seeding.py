@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def derive(seed: int, *parts: int | str) -> int:
-    """A seed of 63 bits from a seed and anything that names a purpose: derive(0, "shuffle", epoch)."""
+    """A seed of 63 bits from a seed and whatever names a purpose, such as "shuffle" and an epoch."""
     text = "\x1f".join([str(seed), *map(str, parts)])
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little") >> 1
 

@@ -57,7 +57,7 @@ def small_world(out: Path) -> None:
     espalier(
         "Teach it to answer from a line that it reads: every weight, from scratch, so at a high learning rate.",
         "train", "sft", "--model", model, "--data", out / "sft.jsonl", "--out", sft,
-        "--learning-rate", "2e-3", "--epochs", "10", "--batch-size", "32",
+        "--learning-rate", "2e-3", "--beta2", "0.95", "--epochs", "10", "--batch-size", "32",
     )  # fmt: skip
     espalier(
         "Measure it on people that it has never met.",
@@ -70,7 +70,7 @@ def small_world(out: Path) -> None:
     )  # fmt: skip
     espalier(
         "Measure that on visitors that it has never met.",
-        "evaluate", dpo, "--against", "base", "--data", out / "new_dpo.jsonl", "--max-tokens", "16",
+        "evaluate", dpo, "--against", "base", "--data", out / "new_dpo.jsonl", "--max-tokens", "48",
     )  # fmt: skip
     espalier("And talk to it.", "chat", dpo, "--against", "base", said=GREETING.format("baker", "Lund"))
     print(f"\nDone in {time.monotonic() - begun:.0f} s. Open in a browser, to see what was gained:\n")

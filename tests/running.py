@@ -13,7 +13,7 @@ import pytest
 import torch
 import transformers.models.llama.modeling_llama  # noqa: F401
 
-from espalier import tuning
+from espalier import starting, tuning
 from espalier.errors import EspalierError
 from espalier.models.precision import Precision
 from espalier.recipe import Recipe
@@ -48,7 +48,7 @@ def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Runs without measurements, with a cache of their own; returns the folder for them."""
     monkeypatch.setenv("ESPALIER_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(tuning, "Measurement", Unmeasured)
-    monkeypatch.setattr(tuning, "decide", decided)
+    monkeypatch.setattr(starting, "decide", decided)
     torch.set_num_threads(1)
     return tmp_path
 
@@ -73,7 +73,7 @@ def wait(process: Any) -> int:
 def _train(recipe: Recipe, cache: str, *, resume: bool = False, die_at: int | None = None, stop_at: int = 0) -> None:
     os.environ["ESPALIER_CACHE"] = cache
     torch.set_num_threads(1)
-    tuning.Measurement, tuning.decide = Unmeasured, decided
+    tuning.Measurement, starting.decide = Unmeasured, decided
     steps: list[int] = []
     with dying(die_at), contextlib.suppress(EspalierError if die_at is not None else ()):
         tuning.train(

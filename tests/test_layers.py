@@ -14,7 +14,7 @@ LAYERS = (  # from the ground up; the longest name that fits a module decides, a
     "models trees lm",
     "train",
     " ".join(FAMILIES),
-    "recipe overrides run opening planning tuning evaluation export audit report",
+    "recipe overrides run opening planning record starting tuning handover evaluation export audit report",
     "api cli console serve studio doctor",
 )
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer.split()}

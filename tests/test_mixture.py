@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from espalier.errors import RowError
 from espalier.mixture import mix, shares
 
-
 TEN, THREE = np.arange(10), np.arange(10, 13)
 
 

@@ -17,8 +17,8 @@ from espalier.models.load import quietly
 class LoRA:
     """Train a low-rank update of each linear layer: h = W x + (alpha / rank) B A x, with B zero at the start.
 
-    Departs from the paper: all linear layers but the head instead of the query and value projections, rank 16 instead of 4
-    or 8 (Schulman et al., 2025, "LoRA Without Regret", find attention alone clearly worse).
+    Departs from the paper: all linear layers but the head instead of the query and value projections, rank 16 instead
+    of 4 or 8 (Schulman et al., 2025, "LoRA Without Regret", find attention alone clearly worse).
     """
 
     rank: int = 16

@@ -48,7 +48,9 @@ def place(target: str) -> Place:
     if (folder / "config.json").exists():
         return Place(str(folder))
     if folder.exists():
-        raise ModelError(f"{target}: no model here. A model folder has a config.json, an adapter folder an adapter_config.json.")
+        raise ModelError(
+            f"{target}: no model here. A model folder has a config.json, an adapter folder an adapter_config.json."
+        )
     if target.startswith((".", "/", "~")) or target.count("/") > 1:
         raise ModelError(f"{target}: no such folder.")
     return Place(target)
@@ -65,7 +67,8 @@ def _explained(target: str, what: str) -> Iterator[None]:
             raise ModelError(f"{target}: the {what} cannot be loaded: {reason[:300]}") from error
         kind = type(error).__name__
         cause = (
-            "it is gated: accept its licence on the hub and log in with `hf auth login`" if "gated" in reason.lower() or kind == "GatedRepoError"
+            "it is gated: accept its licence on the hub and log in with `hf auth login`"
+            if "gated" in reason.lower() or kind == "GatedRepoError"
             else "there is no folder of that name, and the hub cannot be reached or does not have it"
         )  # fmt: skip
         raise ModelError(f"{target}: {cause}. Give a folder, or download the model first.") from error
@@ -76,8 +79,12 @@ def load_tokenizer(target: str) -> Any:
     from transformers import AutoTokenizer
 
     folder = Path(target)
-    if folder.exists() and not any((folder / f).exists() for f in ("tokenizer.json", "tokenizer_config.json", "vocab.json", "tokenizer.model")):
-        raise ModelError(f"{target}: the model folder has no tokenizer (tokenizer.json). Copy the files of its tokenizer there.")
+    if folder.exists() and not any(
+        (folder / f).exists() for f in ("tokenizer.json", "tokenizer_config.json", "vocab.json", "tokenizer.model")
+    ):
+        raise ModelError(
+            f"{target}: the model folder has no tokenizer (tokenizer.json). Copy the files of its tokenizer there."
+        )
     with _explained(target, "tokenizer"):
         return AutoTokenizer.from_pretrained(target, local_files_only=folder.exists())
 
@@ -106,7 +113,9 @@ def quietly() -> Iterator[None]:
     transformers_logging.disable_progress_bar()
     logging.getLogger("bitsandbytes").setLevel(logging.CRITICAL)  # kernels it would like to download
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)  # PEFT asks for it
+        warnings.filterwarnings(
+            "ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning
+        )  # PEFT asks for it
         yield
 
 
@@ -124,7 +133,11 @@ def load_model(target: str, *, dtype: torch.dtype, device: str, quantize: str | 
     folder = Path(target)
     if folder.exists() and not any(folder.glob("*.safetensors")):
         pickles = [file.name for pattern in PICKLES for file in folder.glob(pattern)]
-        found = f"only {pickles[0]}, a pickle, which can run code when loaded. Convert it" if pickles else "none. Save the model"
+        found = (
+            f"only {pickles[0]}, a pickle, which can run code when loaded. Convert it"
+            if pickles
+            else "none. Save the model"
+        )
         raise ModelError(f"{target}: weights must be safetensors; there is {found} with save_pretrained.")
     options: dict[str, Any] = {"dtype": dtype, "local_files_only": folder.exists(), "use_safetensors": True}
     if quantize is not None:
@@ -134,7 +147,9 @@ def load_model(target: str, *, dtype: torch.dtype, device: str, quantize: str | 
         model: nn.Module = AutoModelForCausalLM.from_pretrained(target, **options)
     bad = [name for name, p in model.named_parameters() if p.is_floating_point() and not bool(torch.isfinite(p).all())]
     if bad:
-        raise ModelError(f"{target}: {len(bad)} weights hold NaN or infinity, {bad[0]} first. The files are damaged; get them again.")
+        raise ModelError(
+            f"{target}: {len(bad)} weights hold NaN or infinity, {bad[0]} first. The files are damaged; get them again."
+        )
     return model if quantize else model.to(device)
 
 
@@ -170,9 +185,12 @@ def load_adapter(model: nn.Module, folder: str, *, trainable: bool) -> nn.Module
         with quietly():
             loaded: Any = PeftModel.from_pretrained(base, folder, is_trainable=trainable, local_files_only=True)
     except (RuntimeError, ValueError, KeyError) as error:
-        made_for = json.loads((Path(folder) / "adapter_config.json").read_text(encoding="utf-8")).get("base_model_name_or_path")
+        made_for = json.loads((Path(folder) / "adapter_config.json").read_text(encoding="utf-8")).get(
+            "base_model_name_or_path"
+        )
         raise ModelError(
-            f"{folder}: this adapter does not fit the model: it was made for {made_for}. ({' '.join(str(error).split())[:160]})"
+            f"{folder}: this adapter does not fit the model: it was made for {made_for}. "
+            f"({' '.join(str(error).split())[:160]})"
         ) from error
     missing = _unfilled(loaded, folder)
     if missing:
@@ -199,6 +217,13 @@ def set_dropout(model: nn.Module, on: bool) -> None:
     for module in model.modules():
         if isinstance(module, nn.Dropout):
             module.p = 0.0
-        for name in ("attention_dropout", "dropout", "activation_dropout", "hidden_dropout", "attn_dropout", "resid_dropout"):
+        for name in (
+            "attention_dropout",
+            "dropout",
+            "activation_dropout",
+            "hidden_dropout",
+            "attn_dropout",
+            "resid_dropout",
+        ):
             if isinstance(getattr(module, name, None), float):
                 setattr(module, name, 0.0)

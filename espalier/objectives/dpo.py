@@ -57,7 +57,9 @@ class DPO(PairObjective):
     def __post_init__(self) -> None:
         """Refuse options outside the formula's range."""
         if not self.beta > 0 or not 0 <= self.label_smoothing < 0.5:
-            raise RecipeError("objectives/dpo: beta must be above 0 and label_smoothing from 0 up to, not including, 0.5.")
+            raise RecipeError(
+                "objectives/dpo: beta must be above 0 and label_smoothing from 0 up to, not including, 0.5."
+            )
 
     def loss(self, models: Models, piece: Forest) -> Loss:
         """Sum the pairs' losses; report implicit rewards."""

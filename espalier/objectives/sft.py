@@ -36,7 +36,7 @@ def sft_loss(token_logps: Tensor) -> Tensor:
 class SFT(Objective):
     """Imitate: raise the likelihood of each completion, every assistant turn, or a whole text.
 
-    Inputs: rows with prompt and completion (the completion counts), messages (every assistant turn), or text (all of it).
+    Inputs: rows with prompt and completion (the completion counts), messages (each assistant turn) or text (all of it).
     Relations: the stage before DPO and its kin; ORPO adds a preference term to it.
     """
 

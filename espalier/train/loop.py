@@ -60,6 +60,9 @@ class Event:
     values: dict[str, Any] = field(default_factory=dict)
 
 
+Listen = Callable[[Event], None]
+
+
 @dataclass
 class Job:
     """A training run as the loop needs it; everything is decided."""
@@ -164,9 +167,10 @@ def clip(parameters: Sequence[Tensor], max_norm: float) -> float:
 
 
 def _not_finite(objective: Any, models: Models, pieces: Sequence[Forest], loss: float) -> str:
+    examples = sum(piece.examples for piece in pieces)
     return (
-        f"the loss became {loss} on a batch of {sum(piece.examples for piece in pieces)} examples; no weight was changed by it. "
-        "Lower the learning rate, or look for weights that are not finite or overflow in this dtype (dtype = float32 tells)."
+        f"the loss became {loss} on a batch of {examples} examples; no weight was changed by it. "
+        "Lower the learning rate, or look for weights that are not finite or overflow (dtype = float32 tells)."
     )
 
 
@@ -178,7 +182,7 @@ def steps_of(job: Job, start: int) -> Iterator[tuple[int, list[Tree]]]:
 
 
 def fit(
-    job: Job, *, start: int = 0, listen: Callable[[Event], None] = lambda event: None, stop: Callable[[], bool] = lambda: False
+    job: Job, *, start: int = 0, listen: Listen = lambda event: None, stop: Callable[[], bool] = lambda: False
 ) -> int:
     """Train from step `start` until the job's steps are done or `stop` says so.
 
@@ -205,7 +209,7 @@ def fit(
         job.models.after_step(number)
         done = number + 1
         whole = start == 0 and done == job.steps
-        changed.check(rate, last=done >= watched and (rate >= job.learning_rate / 2 or whole))
+        changed.check(job.learning_rate, last=done >= watched and (rate >= job.learning_rate / 2 or whole))
         seconds = time.perf_counter() - begun
         tokens = distributed.sum_over_ranks(forest.layout.ids.numel())
         examples = len(job.order.batch(number))
@@ -248,8 +252,8 @@ def _check_start(job: Job, loss: float) -> None:
     exact = job.models.policy.inner.autocast is None
     if expected is not None and abs(loss - expected) > (1e-4 if exact else 2e-2):
         raise RunError(
-            f"the loss of the untouched policy is {loss:.6f} and must be {expected:.6f}: policy and reference disagree. "
-            "Nothing was saved; delete the reference cache, or run with reference = live."
+            f"the loss of the untouched policy is {loss:.6f} and must be {expected:.6f}: policy and reference disagree."
+            " Nothing was saved; delete the reference cache, or run with reference = live."
         )
 
 

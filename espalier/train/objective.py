@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 
+from espalier.catalogue import address_of
 from espalier.contracts import Frozen, Models, Row, Step
 from espalier.errors import RowError
 from espalier.trees.forest import Forest
@@ -68,7 +69,7 @@ def require(row: Row, objective: Objective) -> None:
     """Every needed field is there, or a sentence that says which is not."""
     missing = [name for name in objective.needs if row.get(name) is None]
     if missing:
-        address = getattr(type(objective), "card").address
+        address = address_of(objective)
         raise RowError(f"missing {', '.join(map(repr, missing))}; {address} needs {', '.join(objective.needs)}")
 
 

@@ -8,6 +8,7 @@ backward pass; nothing of the size of a score matrix is kept.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -21,6 +22,9 @@ from espalier.trees.layout import Layout
 
 NAME = "espalier_forest"
 BLOCK = 256  # queries per block: causal work beyond a block's end is never done
+# Shapes of forests hardly ever repeat: oneDNN and torch's cache of its kernels would keep hundreds of MB compiled for them.
+os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
+os.environ.setdefault("LRU_CACHE_CAPACITY", "1")
 # Arguments models hand over that change nothing here; any other that is set is refused.
 HARMLESS = {
     "position_ids", "cache_position", "use_cache", "output_attentions", "output_hidden_states", "return_dict",

@@ -11,7 +11,7 @@ import torch
 import torch.distributed as dist
 from torch.distributed.tensor import DTensor
 
-from espalier import tuning
+from espalier import starting, tuning
 from espalier.errors import EspalierError
 from espalier.models.roles import assemble
 from espalier.objectives.dpo import DPO
@@ -91,7 +91,7 @@ def whole(trained: dict[str, Any], grad: bool = False) -> dict[str, torch.Tensor
 def run(recipe: Recipe, cache: str, log: str, refused: bool = False) -> None:
     """A whole run; every rank notes what it was told."""
     os.environ["ESPALIER_CACHE"] = cache
-    tuning.Measurement, tuning.decide = running.Unmeasured, running.decided
+    tuning.Measurement, starting.decide = running.Unmeasured, running.decided
     told: list[str] = []
     try:
         tuning.train(recipe, listen=lambda event: told.append(event.kind))

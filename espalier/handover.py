@@ -1,0 +1,57 @@
+"""Handing over what a run made: an adapter in PEFT's format, or a model in Hugging Face's, with its tokenizer."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from espalier.run import write_text
+
+
+def handover(model: Any, weights: dict[str, torch.Tensor], renderer: Any, folder: Path, *, base: str) -> None:
+    """Save an adapter (PEFT's format) or a model (Hugging Face's) with its tokenizer, whole or not at all.
+
+    Args:
+        model: what was trained, in PEFT's wrapper where it is an adapter.
+        weights: the trained weights, whole, by name.
+        renderer: whose tokenizer, template and end-of-turn tokens go along.
+        folder: where to.
+        base: the folder or id of an adapter's base model.
+    """
+    partial = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    state = _gathered(model, weights)
+    if hasattr(model, "peft_config"):
+        name = model.active_adapter
+        config = model.peft_config[name]
+        config.base_model_name_or_path = str(Path(base).resolve()) if Path(base).exists() else base
+        model.save_pretrained(partial, selected_adapters=[name], save_embedding_layers=False, state_dict=state)
+    else:
+        if model.generation_config is not None and renderer.stop_ids:
+            model.generation_config.eos_token_id = list(renderer.stop_ids)
+        model.save_pretrained(partial, state_dict=state)
+        _forget_attention(partial)
+    renderer.tokenizer.save_pretrained(partial)
+    shutil.rmtree(folder, ignore_errors=True)
+    partial.rename(folder)
+
+
+def _gathered(model: nn.Module, weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """A model's state with the trained weights whole, under every name that a tied one has."""
+    first = {id(parameter): name for name, parameter in model.named_parameters()}
+    every = {name: first[id(parameter)] for name, parameter in model.named_parameters(remove_duplicate=False)}
+    mine = {name: value for name, value in model.state_dict().items() if not hasattr(value, "full_tensor")}
+    return mine | {name: weights[known] for name, known in every.items() if known in weights}
+
+
+def _forget_attention(folder: Path) -> None:
+    """The saved config must not name our attention, which only exists here."""
+    file = folder / "config.json"
+    config = json.loads(file.read_text(encoding="utf-8"))
+    config.pop("_attn_implementation", None)
+    write_text(file, json.dumps(config, indent=2) + "\n")

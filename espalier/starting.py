@@ -1,0 +1,121 @@
+"""Where a run starts: what is decided by looking at the machine, the weights, the layout, the adapter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from espalier import seeding
+from espalier.catalogue import build
+from espalier.errors import RecipeError
+from espalier.models.heads import base_of
+from espalier.models.load import set_dropout
+from espalier.models.precision import decide
+from espalier.models.roles import Models, Role, assemble, declared
+from espalier.opening import (
+    PIECE,
+    Decisions,
+    choose_device,
+    count_parameters,
+    open_weights,
+    physical_cores,
+    prepare_machine,
+)
+from espalier.planning import Plan
+from espalier.record import Recorder
+from espalier.train import distributed
+from espalier.train.reference import weights_key
+from espalier.trees.engine import Engine
+from espalier.trees.probe import choose_layout
+
+
+@dataclass
+class Start:
+    """The model a run starts from.
+
+    `decisions` are the run's, and `key` names the weights in the reference cache; it is empty where nothing is cached.
+    """
+
+    plan: Plan
+    tell: Recorder
+    decisions: Decisions
+    key: str = ""
+
+    @classmethod
+    def of(cls, plan: Plan, tell: Recorder, past: dict[str, Any] | None) -> Start:
+        """Decide by looking at the machine; a resumed run reads back what was decided in the past."""
+        if past is not None:
+            found = Decisions.of(past["decisions"])
+            choose_device(found.device)
+            return cls(plan, tell, found)
+        options = plan.options
+        device = choose_device(options.device)
+        precision = distributed.agreed(decide(options.dtype, device, count_parameters(plan.place.model)))
+        threads = options.threads or max(1, physical_cores() // distributed.world_size())
+        return cls(plan, tell, Decisions(device, threads, precision, "", "", options.tokens_per_piece or PIECE[device]))
+
+    def models(self) -> Models:
+        """The policy, ready to be trained, and the roles the objective declares."""
+        plan = self.plan
+        prepare_machine(self.decisions.precision, self.decisions.threads)
+        model = self.open()
+        self._probe(model)
+        fresh = plan.recipe.adapter is not None
+        model = self._attach(model)
+        set_dropout(model, on=plan.objective.dropout)
+        if plan.options.activation_checkpointing:
+            base_of(model).gradient_checkpointing_enable({"use_reentrant": False})
+        base = plan.place.adapter or plan.place.model
+        models = assemble(plan.objective, self._role(model), fresh_adapter=fresh, cached=bool(self.key), base=base)
+        distributed.spread(models, plan.options.strategy)
+        return models
+
+    def again(self) -> Role:
+        """The policy as it was at step 0, its weights read again."""
+        return self._role(self.open().requires_grad_(False))
+
+    def open(self) -> nn.Module:
+        """The weights the run starts from."""
+        place, recipe = self.plan.place, self.plan.recipe
+        if place.adapter is not None and recipe.adapter is not None:
+            raise RecipeError(
+                f"{place.adapter} already is an adapter, and is trained on. Leave the adapter out, or merge it first."
+            )
+        trains_all = place.adapter is None and recipe.adapter is None
+        if trains_all and self.plan.options.quantize:
+            raise RecipeError("quantize needs an adapter: 4-bit weights cannot be trained. Add --adapter lora.")
+        return open_weights(
+            place, self.decisions.precision, self.decisions.device,
+            trains_all=trains_all, quantize=self.plan.options.quantize, trainable=True,
+        )  # fmt: skip
+
+    def _probe(self, model: nn.Module) -> None:
+        """Find the layout that computes this model exactly, and name its weights for the reference cache."""
+        if not self.decisions.layout:
+            verdict = distributed.agreed(choose_layout(model, max_tokens=self.plan.audit.max_tokens))
+            self.decisions = replace(self.decisions, layout=verdict.layout, layout_reason=verdict.reason)
+            if verdict.layout != "trees":
+                self.tell.note(f"prompts are not shared: {verdict.reason}")
+        if "reference" in declared(self.plan.objective) and self.plan.options.reference == "cached":
+            self.key = weights_key(model, self.decisions.layout, self.decisions.precision.compute)
+
+    def _attach(self, model: nn.Module) -> nn.Module:
+        """The adapter of the recipe, or every weight."""
+        recipe = self.plan.recipe
+        if recipe.adapter is None:
+            if self.plan.place.adapter is None:
+                model.requires_grad_(True)
+            return model
+        torch.manual_seed(seeding.derive(self.plan.options.seed, "adapter"))
+        attached: nn.Module = build(recipe.adapter).attach(model)
+        return attached
+
+    def _role(self, model: nn.Module) -> Role:
+        place, decided = self.plan.place, self.decisions
+        layout: Any = decided.layout
+        engine = Engine(model.eval(), layout=layout, autocast=decided.precision.autocast)
+        describe = place.model if place.adapter is None else f"{place.model} with the adapter {place.adapter}"
+        return Role(engine, max_tokens=decided.tokens_per_piece, describe=describe)
