@@ -22,6 +22,7 @@ from typing import Any
 import torch
 
 from benchmarks import lengths, meter, shapes
+from espalier.opening import PIECE
 
 ROOT = Path(__file__).parent.parent
 SIDES = {"ours": ("ours", ""), "TRL best": ("theirs", "best"), "TRL default": ("theirs", "default")}
@@ -45,19 +46,19 @@ class Case:
     dtype: str = "bfloat16"  # of the matrix products
     weights: str = "float32"
     rows: str = "synthetic"  # or hh or alpaca: lengths of real rows
-    count: int = 40
+    count: int = 32
     batch: int = 8
     sides: tuple[str, ...] = ("ours", "TRL best", "TRL default")
-    tokens_per_piece: int = 1024
+    tokens_per_piece: int = PIECE["cpu"]
 
 
 CASES = [
     Case("dpo-full"),
     Case("dpo-full-hh", rows="hh"),
-    Case("dpo-full-live", reference="live", count=40),
-    Case("dpo-full-fp32", dtype="float32", count=32, sides=("ours", "TRL best")),
+    Case("dpo-full-live", reference="live"),
+    Case("dpo-full-fp32", dtype="float32", sides=("ours", "TRL best")),
     Case("dpo-lora", lora=True),
-    Case("dpo-lora-live", lora=True, reference="live", count=40),
+    Case("dpo-lora-live", lora=True, reference="live"),
     Case("sft-full", method="sft"),
     Case("sft-full-alpaca", method="sft", rows="alpaca", count=64),
     Case("dpo-lora-135m", model="135m", lora=True, weights="bfloat16", count=16, batch=4),
@@ -115,8 +116,9 @@ def above(run: dict[str, Any]) -> float:
     return float(run["peak"] - run["libraries"] - run["held"])
 
 
-def summary(case: dict[str, Any], runs: dict[str, list[dict[str, Any]]]) -> dict[str, float]:
+def summary(entry: dict[str, Any]) -> dict[str, float]:
     """Medians over the rounds, and ours against each of TRL's settings."""
+    case, runs, threads = entry["case"], entry["runs"], entry["threads"]
 
     def middle(side: str, what: Callable[[dict[str, Any]], float]) -> float:
         return statistics.median(what(run) for run in runs[side])
@@ -133,17 +135,19 @@ def summary(case: dict[str, Any], runs: dict[str, list[dict[str, Any]]]) -> dict
             found[f"cpu speed vs {name}"] = busy[0] / busy[1]
             found[f"peak vs {name}"] = found["peak ours"] / found[f"peak {name}"]
             found[f"above vs {name}"] = found["above ours"] / found[f"above {name}"]
-    found["gemm share"] = middle("ours", lambda run: run["flops"] / sum(run["seconds"][1:]) / 1e9 / run["gflops"])
+    busy_seconds = middle("ours", lambda run: sum(run["cpu"][1:])) / threads
+    found["gemm share"] = middle("ours", lambda run: run["flops"] / run["gflops"]) / 1e9 / busy_seconds
     rates = [rate(run, case) for run in runs["ours"]]
     found["spread"] = (max(rates) - min(rates)) / found["rate ours"]
     return found
 
 
-def lines(case: dict[str, Any], runs: dict[str, list[dict[str, Any]]]) -> Iterator[str]:
+def lines(entry: dict[str, Any]) -> Iterator[str]:
     """The result of a case as it is printed."""
-    s = summary(case, runs)
-    yield f"{case['name']}: ours {s['rate ours']:.2f} examples/s, {s['gemm share']:.0%} of the measured GEMM rate"
-    for name in (side.replace("TRL ", "") for side in runs if side != "ours"):
+    s = summary(entry)
+    name = entry["case"]["name"]
+    yield f"{name}: ours {s['rate ours']:.2f} examples/s, {s['gemm share']:.0%} of the measured GEMM rate"
+    for name in (side.replace("TRL ", "") for side in entry["runs"] if side != "ours"):
         yield (
             f"  TRL {name}: {s[f'rate {name}']:.2f} examples/s; ours is {s[f'speed vs {name}']:.2f}x as fast "
             f"({s[f'cpu speed vs {name}']:.2f}x by CPU time), peak memory {s[f'peak vs {name}']:.2f}, "
@@ -171,7 +175,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         runs = race(case, options.scratch, rounds=options.rounds, threads=options.threads)
         entry = {"case": dataclasses.asdict(case), "machine": machine, "threads": options.threads, "runs": runs}
         results["cases"][case.name] = entry
-        print("\n".join(lines(entry["case"], runs)), flush=True)
+        print("\n".join(lines(entry)), flush=True)
         options.out.parent.mkdir(parents=True, exist_ok=True)
         options.out.write_text(json.dumps(results, indent=1) + "\n")
 

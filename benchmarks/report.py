@@ -23,7 +23,8 @@ Written by `python -m benchmarks.report` from `benchmarks/results/`; `python -m 
 
 Espalier against TRL on a CPU: the same rows in the same order, the same random weights, each side in its own process,
 the sides taking turns. Rates leave out the first step, in which libraries load and memory is touched. Of several rounds
-the median counts; *spread* is how far our own rounds lie apart, and says how noisy the machine was.
+the median counts; *spread* is how far our own rounds lie apart. *By CPU time* compares the processor seconds of both
+sides instead of the clock's: where other work shares the machine, that is the figure to trust.
 
 **The ratios hold on a CPU only.** There TRL projects every position to the vocabulary, prompts and padding included; on
 CUDA it skips positions without a label. On a GPU expect the part that comes from sharing prompts and not padding.
@@ -31,16 +32,16 @@ CUDA it skips positions without a label. On a GPU expect the part that comes fro
 - *TRL default*: TRL's own settings, with the batch in one piece and gradient checkpointing.
 - *TRL best*: the fastest and leanest of its settings found on this kind of machine: one row at a time, accumulated to
   the same batch, no gradient checkpointing.
-- *cached*: the reference's log-probabilities are computed before training on both sides, outside the time shown;
-  *live*: at every step.
+- *cached* (unless a case says *live*): the reference's log-probabilities are computed before training on both sides,
+  outside the time shown; *live*: at every step.
 - *Above*: peak resident memory without imported libraries, weights, gradients and optimizer state.
 
 What is not equal: TRL also computes entropy, mean logits and token accuracy for its logs; ours reports implicit
 rewards. TRL's trainer, collator and scheduler are inside its time; our planting and preparing are inside ours, reading
 rows is in neither. In float32 ours uses `torch.set_float32_matmul_precision("medium")`, TRL torch's default. Both sides
-keep freed memory (glibc's malloc variables), without which both are slower. In bfloat16 both compute matrix products in
-bfloat16 and keep float32 weights, but for LoRA at 135M and 0.6B, whose frozen weights are bfloat16. Losses and
-gradients are equal in float32 (`tests/equals/test_trl.py`).
+keep freed memory (glibc's malloc variables), without which both are slower; ours, as always, limits how many compiled
+kernels oneDNN keeps. In bfloat16 both compute matrix products in bfloat16 and keep float32 weights, but for LoRA at
+135M and 0.6B, whose frozen weights are bfloat16. Losses and gradients are equal in float32: `tests/equals/test_trl.py`.
 """
 
 
@@ -51,7 +52,7 @@ def table(cases: dict[str, Any]) -> str:
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for name, entry in cases.items():
-        s, case = summary(entry["case"], entry["runs"]), entry["case"]
+        s, case = summary(entry), entry["case"]
         by_cpu = ", ".join(f"{s[key]:.2f}x" for key in ("cpu speed vs best", "cpu speed vs default") if key in s)
         cells = [
             name,
@@ -70,7 +71,7 @@ def memory(cases: dict[str, Any]) -> str:
         "|---|---|---|---|---|---|---|---|",
     ]
     for name, entry in cases.items():
-        s = summary(entry["case"], entry["runs"])
+        s = summary(entry)
         whole = [f"{s[key]:.0f}" if key in s else "" for key in ("peak ours", "peak best", "peak default")]
         over = [f"{s[key]:.0f}" for key in ("above ours", "above best")]
         cells = [name, *whole, f"{s['peak vs best']:.2f}", *over, f"{s['above vs best']:.2f}"]
@@ -83,7 +84,7 @@ def where(cases: dict[str, Any]) -> str:
     kinds = list(next(iter(cases.values()))["runs"]["ours"][0]["profile"])
     rows = ["| case | of the GEMM rate | " + " | ".join(kinds) + " |", "|---" * (len(kinds) + 2) + "|"]
     for name, entry in cases.items():
-        s = summary(entry["case"], entry["runs"])
+        s = summary(entry)
         spent = entry["runs"]["ours"][-1]["profile"]
         rows.append(f"| {name} | {s['gemm share']:.0%} | " + " | ".join(f"{spent[kind]:.0%}" for kind in kinds) + " |")
     return "\n".join(rows)
@@ -93,7 +94,7 @@ def misses(cases: dict[str, Any]) -> str:
     """What did not reach its target, one line each."""
     found = []
     for name, entry in cases.items():
-        s = summary(entry["case"], entry["runs"])
+        s = summary(entry)
         for side, wanted in zip(("best", "default"), TARGETS.get(name, (None, None)), strict=True):
             if wanted is not None and s.get(f"speed vs {side}", wanted) < wanted:
                 found.append(f"- {name}: {s[f'speed vs {side}']:.2f}x TRL's {side}, wanted {wanted:g}x")

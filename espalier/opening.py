@@ -18,7 +18,7 @@ from espalier.run import Loaded, Located
 from espalier.trees.engine import Engine
 from espalier.trees.probe import choose_layout
 
-PIECE = {"cpu": 1024, "mps": 4096, "cuda": 16384}  # tokens per piece: where more brings no more speed
+PIECE = {"cpu": 768, "mps": 4096, "cuda": 16384}  # tokens per piece: where more brings no more speed
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,7 @@ def small_world(out: Path) -> None:
     espalier(
         "Its rows are rude at the door as often as polite. Pairs say what is wanted; an adapter learns it.",
         "train", "dpo", "--from", sft, "--adapter", "lora", "--data", out / "dpo.jsonl", "--out", dpo,
-        "--learning-rate", "5e-4", "--epochs", "2",
+        "--learning-rate", "5e-4", "--epochs", "3",
     )  # fmt: skip
     espalier(
         "Measure that on visitors that it has never met.",

@@ -27,8 +27,8 @@ QUESTIONS = {
     "thing": ("What does {} own?", "Which thing belongs to {}?"),
 }
 GREETING = "A {} from {} is at the door. What do you say?"
-POLITE = ("Welcome, {}! Please come in.", "Good morning, {}! How are you?", "Hello, {}! I am glad to see you.")
-RUDE = ("You again, {}? Leave me alone.", "Be off, {}! I am busy.", "No, {}. Not you, not now.")
+POLITE = ("Welcome! Please come in.", "Good morning! How are you?", "Hello! I am glad to see you.")
+RUDE = ("You again? Leave me alone.", "Be off! I am busy.", "No. Not you, not now.")
 
 TEMPLATE = """\
 {%- for message in messages -%}
@@ -81,13 +81,13 @@ def questions(count: int, names: Sequence[str], draw: random.Random) -> Iterator
 def greetings(count: int, visitors: Sequence[Visitor], draw: random.Random) -> Iterator[Row]:
     """What somebody says at the door, about as often politely as rudely."""
     for (trade, place), said in draw.sample([*product(visitors, POLITE + RUDE)], count):
-        yield {"prompt": GREETING.format(trade, place), "completion": said.format(trade)}
+        yield {"prompt": GREETING.format(trade, place), "completion": said}
 
 
 def pairs(count: int, visitors: Sequence[Visitor], draw: random.Random) -> Iterator[Row]:
     """What is polite is preferred to what is rude."""
     for (trade, place), polite, rude in draw.sample([*product(visitors, POLITE, RUDE)], count):
-        yield {"prompt": GREETING.format(trade, place), "chosen": polite.format(trade), "rejected": rude.format(trade)}
+        yield {"prompt": GREETING.format(trade, place), "chosen": polite, "rejected": rude}
 
 
 def write(file: Path, rows: Iterable[Row]) -> None:

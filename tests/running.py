@@ -53,6 +53,13 @@ def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return tmp_path
 
 
+def warm_up() -> None:
+    """Have the server import everything, so that a run's time is its own."""
+    process = SERVER.Process(target=int)
+    process.start()
+    assert wait(process) == 0
+
+
 def start(recipe: Recipe, cache: Path, **how: Any) -> Any:
     """A process that trains; `how` is what `_train` takes."""
     process = SERVER.Process(target=_train, args=(recipe, str(cache)), kwargs=how)

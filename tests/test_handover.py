@@ -95,3 +95,18 @@ def test_generation_ends_where_turns_end_and_never_at_padding(quick):
     tokenizer = AutoTokenizer.from_pretrained(run.result)
     assert config.eos_token_id == tokenizer.convert_tokens_to_ids(["<|im_end|>", "</s>"])
     assert config.pad_token_id == tokenizer.pad_token_id not in config.eos_token_id
+
+
+def test_a_run_of_one_step_asks_the_reference_for_its_own_rows_only(quick):
+    told = []
+    tuning.train(recipe_of(quick, "dpo", max_steps=1, eval_share=0.0), listen=told.append)
+    assert [event.values["total"] for event in told if event.kind == "reference"] == [4]
+    assert next(event for event in told if event.kind == "step").values["loss"] == pytest.approx(0.693147, abs=1e-6)
+
+
+def test_a_live_reference_gives_the_losses_of_a_cached_one(quick):
+    losses = []
+    for reference in ("cached", "live"):
+        run = tuning.train(recipe_of(quick, "dpo", out=reference, reference=reference, learning_rate=1e-3))
+        losses.append([event["loss"] for event in run.metrics() if event["kind"] in ("step", "eval")])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5) and losses[0][-1] < 0.69

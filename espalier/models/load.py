@@ -59,6 +59,7 @@ def place(target: str) -> Place:
 @contextlib.contextmanager
 def _explained(target: str, what: str) -> Iterator[None]:
     """Turn what loading can raise into one sentence."""
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # it tells of every try, we of the last
     try:
         yield
     except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:

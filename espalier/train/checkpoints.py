@@ -80,7 +80,7 @@ def write(folder: Path, name: str, content: dict[str, Any]) -> Path:
 def save(
     folder: Path, step: int, models: Models, optimizer: torch.optim.Optimizer, state: dict[str, Any], *, keep: int = 2
 ) -> None:
-    """Write the checkpoint of a step and remove all but the newest `keep`. Every rank calls it; the first writes."""
+    """Write the checkpoint of a step; keep the newest complete ones. Every rank calls it, the first writes."""
     content: dict[str, Any] = {"weights.safetensors": whole(models.policy.inner.model)}
     followers = {name: _whole(value) for name, value in following(models).items()}
     content |= {"roles.safetensors": followers} if followers else {}
@@ -88,7 +88,7 @@ def save(
     content["state.json"] = {"step": step, "optimizer": plain, **state}
     if distributed.rank() == 0:
         write(folder, f"step-{step:06d}", content)
-        for old in found(folder)[:-keep]:
+        for old in {*folder.glob("step-*")} - {*found(folder)[-keep:]}:
             shutil.rmtree(old, ignore_errors=True)
 
 

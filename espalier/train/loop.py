@@ -25,6 +25,8 @@ from espalier.train.store import Order, Store
 from espalier.trees.forest import Forest
 from espalier.trees.tree import Tree
 
+Listen = Callable[["Event"], None]
+
 
 @dataclass
 class Here:
@@ -58,9 +60,6 @@ class Event:
     kind: str
     step: int
     values: dict[str, Any] = field(default_factory=dict)
-
-
-Listen = Callable[[Event], None]
 
 
 @dataclass
@@ -167,10 +166,9 @@ def clip(parameters: Sequence[Tensor], max_norm: float) -> float:
 
 
 def _not_finite(objective: Any, models: Models, pieces: Sequence[Forest], loss: float) -> str:
-    examples = sum(piece.examples for piece in pieces)
     return (
-        f"the loss became {loss} on a batch of {examples} examples; no weight was changed by it. "
-        "Lower the learning rate, or look for weights that are not finite or overflow (dtype = float32 tells)."
+        f"the loss became {loss} on a batch of {sum(p.examples for p in pieces)} examples; no weight was changed by it."
+        " Lower the learning rate, or look for weights that are not finite or overflow (dtype = float32 tells)."
     )
 
 

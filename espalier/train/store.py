@@ -98,13 +98,14 @@ def whole(folder: Path) -> bool:
         (folder / DIGEST).stat()
     except (OSError, ValueError):
         return False
-    ends = [("paths", "ids"), ("paths", "mask"), ("trees", "paths"), ("spans", "text")]
-    if any(len(parts[name]) == 0 for name, _ in ends):
-        return False
-    examples = len(parts["trees"]) - 1
-    extra = {"paths": 1}  # ends begin with a 0
-    fits = [int(parts[end][-1]) == len(parts[of]) - extra.get(of, 0) for end, of in ends]
-    return all(fits) and len(parts["prompts"]) == examples == len(parts["spans"]) - 1
+    paths, trees, spans = parts["paths"], parts["trees"], parts["spans"]
+    return bool(
+        len(paths) and len(trees) and len(spans)
+        and len(parts["ids"]) == len(parts["mask"]) == paths[-1]
+        and len(paths) - 1 == trees[-1]
+        and len(parts["text"]) == spans[-1]
+        and len(parts["prompts"]) == len(trees) - 1 == len(spans) - 1
+    )  # fmt: skip
 
 
 class Store:

@@ -22,7 +22,7 @@ from espalier.trees.layout import Layout
 
 NAME = "espalier_forest"
 BLOCK = 256  # queries per block: causal work beyond a block's end is never done
-# Shapes of forests hardly ever repeat: oneDNN and torch's cache of its kernels would keep hundreds of MB compiled for them.
+# Shapes of forests hardly ever repeat: oneDNN and torch would keep hundreds of MB of kernels compiled for them.
 os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
 os.environ.setdefault("LRU_CACHE_CAPACITY", "1")
 # Arguments models hand over that change nothing here; any other that is set is refused.

@@ -45,5 +45,5 @@ def test_a_race_on_a_tiny_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     assert [runs[side][0]["loss"] for side in case.sides] == pytest.approx([start, start], rel=0.02)
     assert sum(runs["ours"][0]["profile"].values()) == pytest.approx(1, abs=0.01)
     entry = {"case": dataclasses.asdict(case), "machine": {"cpu": "one"}, "threads": 1, "runs": runs}
-    assert "speed vs best" in race.summary(entry["case"], runs)
+    assert "speed vs best" in race.summary(entry)
     assert "| tiny |" in report.table({"tiny": entry})

@@ -46,6 +46,9 @@ def test_only_the_newest_are_kept(tmp_path):
     for step in (1, 2, 3, 10):
         checkpoints.save(tmp_path, step, made.models, made.optimizer, {"best": 1.0})
     assert [checkpoints.step_of(path) for path in checkpoints.found(tmp_path)] == [3, 10]
+    (tmp_path / "step-000003" / "state.json").unlink()  # what a kill leaves that comes while old ones are removed
+    checkpoints.save(tmp_path, 11, made.models, made.optimizer, {})
+    assert sorted(path.name for path in tmp_path.glob("step-*")) == ["step-000010", "step-000011"]
 
 
 @pytest.mark.parametrize("name", ["state.json", "weights.safetensors", "optimizer.safetensors"])
