@@ -6,10 +6,12 @@ import random
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers.utils import logging
 
 COLORS = ("red", "green", "blue", "white")
 THINGS = ("the door", "the boat", "the roof", "the lamp", "the gate")
 
+logging.disable_progress_bar()
 random.seed(0)
 torch.manual_seed(0)
 pairs = [(random.choice(THINGS), random.choice(COLORS), number) for number in range(200)]
