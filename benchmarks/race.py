@@ -46,7 +46,7 @@ class Case:
     dtype: str = "bfloat16"  # of the matrix products
     weights: str = "float32"
     rows: str = "synthetic"  # or hh or alpaca: lengths of real rows
-    count: int = 32
+    count: int = 40
     batch: int = 8
     sides: tuple[str, ...] = ("ours", "TRL best", "TRL default")
     tokens_per_piece: int = PIECE["cpu"]

@@ -53,6 +53,7 @@ def table(cases: dict[str, Any]) -> str:
     ]
     for name, entry in cases.items():
         s, case = summary(entry), entry["case"]
+        spread = f"{s['spread']:.0%}" if len(entry["runs"]["ours"]) > 1 else "one round"
         by_cpu = ", ".join(f"{s[key]:.2f}x" for key in ("cpu speed vs best", "cpu speed vs default") if key in s)
         cells = [
             name,
@@ -60,7 +61,7 @@ def table(cases: dict[str, Any]) -> str:
             *(_number(s, f"rate {side}") for side in ("ours", "best", "default")),
         ]
         cells += [_number(s, f"speed vs {side}", "x") for side in ("best", "default")]
-        rows.append("| " + " | ".join([*cells, by_cpu, f"{s['spread']:.0%}"]) + " |")
+        rows.append("| " + " | ".join([*cells, by_cpu, spread]) + " |")
     return "\n".join(rows)
 
 
