@@ -50,6 +50,9 @@ def free(folder: Path) -> Path:
 def small_world(out: Path) -> None:
     """Tune a model from random weights, then align it, in a world made for this."""
     begun = time.monotonic()
+    os.environ["OMP_NUM_THREADS"] = (
+        "1"  # so small a model gains nothing from more, and the numbers are the same anywhere
+    )
     print(f"Making a model of random weights, and rows about people who do not exist, in {out} ...", flush=True)
     make(out)
     model, sft, dpo = out / "model", out / "sft", out / "dpo"

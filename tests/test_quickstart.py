@@ -97,6 +97,7 @@ def test_what_it_types_for_its_own_world_is_understood(monkeypatch, tmp_path, ty
 
     from espalier.cli.arguments import recipe_of, take_apart
 
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # the script sets it
     monkeypatch.chdir(tmp_path)
     quickstart.main()
     assert [words[0] for words in typed] == ["check", "train", "evaluate", "train", "evaluate", "chat"]
