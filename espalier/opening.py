@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
 from torch import nn
 
-from espalier.errors import ModelError, RecipeError
+from espalier.errors import EspalierError, ModelError, RecipeError
 from espalier.models import load as models
 from espalier.models.precision import Precision, decide
 from espalier.models.roles import Role
 from espalier.render import Renderer
-from espalier.run import Loaded, Located
+from espalier.run import Loaded, Located, locate
 from espalier.trees.engine import Engine
 from espalier.trees.probe import choose_layout
 
@@ -131,6 +133,31 @@ def open_model(place: Located, *, device: str, dtype: str, options: dict[str, An
     engine = Engine(model, layout=verdict.layout, autocast=precision.autocast)
     describe = place.model if place.adapter is None else f"{place.model} with the adapter {place.adapter}"
     policy = Role(engine, max_tokens=PIECE[chosen], describe=describe)
-    switch: Any = getattr(model, "disable_adapter", None)
-    base = Role(engine, max_tokens=PIECE[chosen], context=switch, describe=place.model) if switch else None
+    switch = _base(model, place)
+    base = Role(engine, max_tokens=PIECE[chosen], context=switch[0], describe=switch[1]) if switch else None
     return Loaded(policy, renderer, describe, base)
+
+
+def _base(model: Any, place: Located) -> tuple[Callable[[], contextlib.AbstractContextManager[Any]], str] | None:
+    """How to answer as what an adapter began at, and what that is: the adapter of an earlier run, or none at all."""
+    if not hasattr(model, "disable_adapter"):
+        return None
+    began = place.run.recipe.from_run if place.run is not None else None
+    try:
+        adapter = locate(began).adapter if began else None
+    except EspalierError:  # that run is gone, and nothing can be said against it
+        return None
+    if began is None or adapter is None:
+        return model.disable_adapter, place.model
+    active, earlier = model.active_adapter, "earlier"
+    models.load_second_adapter(model, adapter, earlier)
+
+    @contextlib.contextmanager
+    def switched() -> Iterator[None]:
+        model.set_adapter(earlier)
+        try:
+            yield
+        finally:
+            model.set_adapter(active)
+
+    return switched, began

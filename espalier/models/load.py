@@ -200,6 +200,15 @@ def load_adapter(model: nn.Module, folder: str, *, trainable: bool) -> nn.Module
     return found
 
 
+def load_second_adapter(model: Any, folder: str, name: str) -> None:
+    """Another saved adapter over the same base, beside the one in use, which stays in use."""
+    active = model.active_adapter
+    with quietly():
+        model.load_adapter(folder, name, is_trainable=False, local_files_only=True)
+    model.set_adapter(active)
+    model.requires_grad_(False)
+
+
 def _unfilled(model: Any, folder: str) -> str | None:
     """A trainable tensor the adapter's file does not hold: PEFT leaves it as it was, without a word."""
     from peft import get_peft_model_state_dict
