@@ -50,7 +50,7 @@ class DPO(PairObjective):
 
     loss_at_start: ClassVar[float | None] = math.log(2)
     presets: ClassVar[dict[str, dict[str, Any]]] = {
-        "paper": {"learning_rate": 1e-6, "batch_size": 64, "epochs": 1.0, "warmup": 150},
+        "paper": {"learning_rate": 1e-6, "batch_size": 64, "epochs": 1.0, "warmup": 150, "schedule": "constant"},
         "small": {"learning_rate": 5e-5, "batch_size": 16, "epochs": 1.0, "warmup": 0.1},
     }
 
