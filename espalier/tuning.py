@@ -107,7 +107,7 @@ class _Course:
     def _job(self) -> Job:
         plan, options = self.plan, self.plan.options
         rate, batch_size, warmup = options.learning_rate or 0.0, options.batch_size or 1, options.warmup or 0.0
-        trained = [p for p in self.models.policy.engine.parameters() if p.requires_grad]
+        trained = [(name, p) for name, p in self.models.policy.engine.named_parameters() if p.requires_grad]
         optimizer = build(plan.recipe.optimizer).build([{"params": trained, "lr": rate}])
         tenth, key = max(1, plan.steps // 10), self.start.key
         return Job(
