@@ -9,7 +9,7 @@ import torch
 
 from espalier.errors import RecipeError
 
-SMALL = 20_000_000  # parameters; below this a CPU spends its time between the matrix products, not in them
+SMALL = 3_000_000  # parameters; below this a CPU spends its time between the matrix products, not in them
 
 
 @dataclass(frozen=True)
@@ -48,12 +48,14 @@ def decide(dtype: str, device: str, parameters: int) -> Precision:
         fast = device == "cuda" and torch.cuda.is_bf16_supported()
         chosen = dtype if dtype != "auto" else "bfloat16" if fast else "float32"
         return Precision(chosen, "high" if device == "cuda" else "highest", reason=f"{device}, dtype = {dtype}")
-    if dtype == "auto" and parameters < SMALL:
+    if dtype != "auto":  # nothing is measured, so that the same recipe gives the same numbers
+        return Precision(dtype, reason=f"dtype = {dtype}")
+    if parameters < SMALL:
         return Precision("float32", reason=f"{parameters:,} parameters: too few for bfloat16 to pay")
     rates = gemm_rates()
     matmul = "medium" if rates["float32 medium"] > 1.2 * rates["float32"] and medium_is_exact() else "highest"
     best = rates["float32 medium" if matmul == "medium" else "float32"]
-    chosen = dtype if dtype != "auto" else "bfloat16" if rates["bfloat16"] > 1.3 * best else "float32"
+    chosen = "bfloat16" if rates["bfloat16"] > 1.3 * best else "float32"
     shown = ", ".join(f"{name} {rate:.0f}" for name, rate in rates.items())
     return Precision(chosen, matmul, rates, f"GFLOP/s measured: {shown}")
 

@@ -30,7 +30,7 @@ class TrainOptions:
     reference: Literal["cached", "live"] = (
         "cached"  # cached (computed once, kept on disk) or live (computed at every step)
     )
-    dtype: Literal["auto", "float32", "bfloat16"] = "auto"  # measured on this machine, recorded in the run
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"  # auto is measured on this machine, recorded in the run
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     threads: int | None = None  # CPU threads; the physical cores
     strategy: Literal["ddp", "fsdp"] = (
