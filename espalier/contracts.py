@@ -68,6 +68,8 @@ class Loss:
 class Frozen:
     """The policy as it was at step 0 of this run."""
 
+    live: bool = False  # kept beside the cache of its answers, for it is asked more than that holds
+
 
 @dataclass(frozen=True)
 class Ema:
@@ -82,6 +84,11 @@ class Copy:
 
     every: int = 512
     mix: float = 0.6
+
+
+@dataclass(frozen=True)
+class Scalar:
+    """A head that gives one number per completion, read at its last token, in place of the head over tokens."""
 
 
 class Step(Protocol):
@@ -104,6 +111,10 @@ class Scored(Protocol):
 
     @property
     def device(self) -> torch.device: ...
+    @property
+    def longest(self) -> int | None:
+        """Tokens of the longest row it was made for; None where there is no limit."""
+        ...
 
     def token_logps(self, forest: Forest) -> Tensor:
         """log p(token | everything before it), one per counted token of each completion, in nats, float32. [tokens]"""
@@ -113,11 +124,17 @@ class Scored(Protocol):
         """The same, summed over each completion's counted tokens. [completions]"""
         ...
 
+    def scores(self, forest: Forest) -> Tensor:
+        """What a `Scalar` head gives at each completion's last token, float32. [completions]"""
+        ...
+
 
 class Models(Protocol):
     """The policy and the roles an objective declared, by name."""
 
     policy: Scored
+
+    def __getattr__(self, name: str) -> Scored: ...
 
 
 class Objective(Protocol):
@@ -165,11 +182,13 @@ class Embedder(Protocol):
 
 @dataclass(frozen=True)
 class Hit:
-    """One retrieved document: its id, its score (higher is better) and its text."""
+    """One retrieved document, or a passage of one: its id, its score (higher is better) and its text."""
 
     document: str
     score: float
     text: str = ""
+    title: str = ""
+    start: int = 0  # where in the document the text begins
 
 
 class Retriever(Protocol):
@@ -193,11 +212,22 @@ class Scorer(Protocol):
 
 
 @dataclass(frozen=True)
+class Citation:
+    """A quote an answer rests on, and where it stands: document.text[start:end], if it was found there."""
+
+    quote: str
+    document: str = ""
+    start: int = 0
+    end: int = 0
+    verified: bool = False  # found in a passage that the model was shown
+
+
+@dataclass(frozen=True)
 class Answer:
-    """What a strategy answers: the text, the documents it rests on, and how it got there."""
+    """What a strategy answers: the text, the quotes it rests on, and how it got there."""
 
     text: str
-    citations: tuple[str, ...] = ()
+    citations: tuple[Citation, ...] = ()
     trace: tuple[str, ...] = ()
 
 

@@ -10,11 +10,12 @@ from espalier.catalogue import FAMILIES
 
 ROOT = Path(__file__).parents[1]
 LAYERS = (  # from the ground up; the longest name that fits a module decides, and a lone file not named is ground
-    "contracts catalogue rows formats render maths seeding errors train.options",
+    "contracts catalogue knowledge rows formats render maths seeding errors train.options",
     "models trees lm",
     "train",
     " ".join(FAMILIES),
-    "recipe overrides run opening planning record starting tuning handover evaluation export audit report",
+    "recipe overrides run indexing stages opening planning record starting tuning handover evaluation export audit "
+    "report world",
     "api cli console serve studio doctor",
 )
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer.split()}

@@ -12,6 +12,8 @@ import typer
 from espalier import __version__, console
 from espalier.cli import methods as catalogue
 from espalier.cli.arguments import Words, guessed_objective, recipe_of, resumed, take_apart
+from espalier.cli.sprouting import sprout
+from espalier.errors import RecipeError
 from espalier.train.options import TrainOptions
 
 app = typer.Typer(
@@ -20,6 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(sprout, name="sprout")
 OPEN = {"ignore_unknown_options": True, "allow_extra_args": True}  # options of a recipe are taken as they come
 USAGE = "[METHOD | RECIPE.toml] [OPTIONS] [NAME=VALUE]..."
 EPILOG = (
@@ -127,11 +130,45 @@ def train(
         raise KeyboardInterrupt
 
 
+@app.command(context_settings=OPEN, options_metavar="RECIPE.toml [OPTIONS] [NAME=VALUE]...")
+def run(
+    ctx: typer.Context,
+    start: Annotated[
+        str | None, typer.Option("--from", metavar="STAGE", help="Run this stage and those behind it again.")
+    ] = None,
+    only: Annotated[str | None, typer.Option(metavar="STAGE", help="Leave the other stages out.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run and why, and do nothing.")] = False,
+) -> None:
+    """Run the stages of a recipe, each skipped if nothing changed.
+
+    NAME=VALUE overrides the recipe's out and [values]. The same command again goes on where the last one ended.
+    """
+    from espalier.cli import running
+
+    words = take_apart(ctx.args)
+    if words.what is None:
+        raise RecipeError("no recipe given. Name its file: `espalier run RECIPE.toml`.")
+    code = running.run(words.what, words.overrides, start=start, only=only, dry_run=dry_run)
+    raise typer.Exit(code)
+
+
 @app.command()
 def evaluate(
-    target: Target,
+    targets: Annotated[
+        list[str], typer.Argument(metavar="TARGET...", help="A run, an adapter, a model folder or a Hugging Face id.")
+    ],
     data: Annotated[str, typer.Option(metavar="ROWS", help="Rows that the model has not seen.")],
     against: Against = None,
+    conditions: Annotated[
+        str | None,
+        typer.Option(metavar="NAME,...", help="What questions are asked with: given, closed, index, distractors=N."),
+    ] = None,
+    closed_book: Annotated[bool, typer.Option("--closed-book", help="Ask questions without passages.")] = False,
+    index: Annotated[
+        Path | None, typer.Option(metavar="KB", help="Ask questions with passages retrieved from this index.")
+    ] = None,
+    k: Annotated[int, typer.Option("--k", min=1, metavar="N", help="How many passages are retrieved.")] = 4,
+    by: Annotated[str | None, typer.Option(metavar="COLUMN", help="Split every number by its values.")] = None,
     columns: Columns = None,
     limit: Limit = None,
     max_tokens: Annotated[int, typer.Option(min=1, metavar="N", help="Longest answer that is generated.")] = 256,
@@ -140,11 +177,15 @@ def evaluate(
 ) -> None:
     """Measure a model on rows, alone or against another.
 
-    Each number has a 95 % interval; with --against, so has each difference.
+    Each number has a 95 % interval; with --against, so has each difference. Several targets, or several conditions,
+    make a table: each is compared with the first target, and --out writes a page beside the file.
     """
+    from espalier.cli.evaluating import Asking
     from espalier.cli.evaluating import evaluate as measured
 
-    measured(target, data, against, columns, limit=limit, max_tokens=max_tokens, seed=seed, out=out)
+    asking = Asking(closed_book, index, k, conditions)
+    options = {"max_tokens": max_tokens, "seed": seed, "by": by}
+    measured(targets, data, against, columns, asking=asking, limit=limit, out=out, **options)
 
 
 @app.command()
@@ -163,6 +204,47 @@ def chat(
     from espalier.cli.chat import talk
 
     talk(target, against, system=system, temperature=temperature, max_tokens=max_tokens, seed=seed)
+
+
+@app.command()
+def index(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Documents: text, Markdown, HTML, JSONL rows.")],
+    out: Annotated[Path | None, typer.Option(metavar="KB", help="The index: one file, outside the folder.")] = None,
+    size: Annotated[int | None, typer.Option(min=1, metavar="N", help="Longest passage, in characters: 700.")] = None,
+    k1: Annotated[
+        float | None, typer.Option("--k1", metavar="X", help="BM25: how much repetition counts: 0.9.")
+    ] = None,
+    b: Annotated[float | None, typer.Option("--b", metavar="X", help="BM25: how much length counts: 0.4.")] = None,
+) -> None:
+    """Make a folder of documents searchable.
+
+    The same command again reads only what has changed, and goes on if it was stopped. The folder is never written.
+    """
+    from espalier.cli.indexing import index as indexed
+
+    indexed(folder, out, size=size, k1=k1, b=b)
+
+
+@app.command()
+def ask(
+    kb: Annotated[Path, typer.Argument(metavar="KB", help="What `espalier index` made.")],
+    question: Annotated[str, typer.Argument(metavar="QUESTION", help="In quotes.")],
+    model: Model = None,
+    start: Annotated[str | None, typer.Option("--from", metavar="RUN", help="The model that this run made.")] = None,
+    k: Annotated[int, typer.Option("--k", min=1, metavar="N", help="How many passages are read.")] = 4,
+    max_tokens: Annotated[int, typer.Option(min=1, metavar="N", help="Longest answer.")] = 256,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Ask an index a question, and see the sources.
+
+    A model answers from the passages that fit best, and each sentence it quotes is looked up in the documents. Without
+    a model these passages are shown.
+    """
+    if model is not None and start is not None:
+        raise RecipeError("--model and --from both name the model that answers. Give one of them.")
+    from espalier.cli.asking import ask as answered
+
+    answered(kb, question, model=model or start, k=k, max_tokens=max_tokens, as_json=as_json)
 
 
 @app.command()

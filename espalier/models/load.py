@@ -16,6 +16,8 @@ from torch import nn
 
 from espalier.errors import ModelError
 
+ASSETS = Path(__file__).parents[1] / "assets"
+BUNDLED = ("sprout", "seedling")  # models that come with the package, by name
 PICKLES = ("pytorch_model*.bin", "*.pt", "*.pth", "*.pkl", "adapter_model.bin")
 
 
@@ -39,12 +41,12 @@ def place(target: str) -> Place:
     Raises:
         ModelError: neither a model nor an adapter folder, nor a possible hub id.
     """
-    folder = Path(target).expanduser()
+    folder = Path(bundled(target)).expanduser()
     if (folder / "adapter_config.json").exists():
         base = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8")).get("base_model_name_or_path")
         if not base:
             raise ModelError(f"{target}: adapter_config.json does not name its base model (base_model_name_or_path).")
-        return Place(str(base), str(folder))
+        return Place(bundled(str(base)), str(folder))
     if (folder / "config.json").exists():
         return Place(str(folder))
     if folder.exists():
@@ -54,6 +56,13 @@ def place(target: str) -> Place:
     if target.startswith((".", "/", "~")) or target.count("/") > 1:
         raise ModelError(f"{target}: no such folder.")
     return Place(target)
+
+
+def bundled(target: str) -> str:
+    """The folder of a model that comes with the package, whatever folder it lay in once; any other target as it is."""
+    name = Path(target).name
+    known = name in BUNDLED and (name == target or Path(target).parent.name == ASSETS.name)
+    return str(ASSETS / name) if known and not Path(target).expanduser().exists() else target
 
 
 @contextlib.contextmanager

@@ -1,0 +1,1 @@
+"""Ways to answer from retrieved documents, one file each."""

@@ -1,0 +1,1 @@
+"""Ways to find the documents a query asks for, one file each."""

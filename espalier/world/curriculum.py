@@ -1,0 +1,172 @@
+"""Lessons: the rows that sprout learns from, easy ones first."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+
+from espalier import reading
+from espalier.contracts import Row
+from espalier.errors import RecipeError, unknown
+from espalier.knowledge.chunks import cut
+from espalier.knowledge.documents import parse
+from espalier.world import instructions, judging, reviews, sums
+from espalier.world.document_questions import question_rows
+from espalier.world.documents import documents
+from espalier.world.facts import World
+from espalier.world.questions import Context, Mixture, context
+from espalier.world.tongues import Language
+
+SHELF = 1500  # entities of the worlds that whole documents are about
+Rows = Callable[[World, int, random.Random], Iterator[Row]]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A share of a lesson."""
+
+    share: float
+    rows: Rows
+
+
+def lesson(name: str, world: World, count: int, seed: int = 0) -> list[Row]:
+    """The rows of a lesson, in any order.
+
+    Args:
+        name: first, second, third, ...
+        world: whom they are about.
+        count: how many.
+        seed: of everything.
+
+    Raises:
+        RecipeError: no such lesson.
+    """
+    if name not in LESSONS:
+        raise RecipeError(unknown("lesson", name, LESSONS))
+    draw = random.Random(f"lesson {name} {seed}")
+    rows = [row for part in LESSONS[name] for row in part.rows(world, max(1, round(count * part.share)), draw)]
+    draw.shuffle(rows)
+    return rows[:count]
+
+
+def conversation(made: Context) -> Row:
+    """Passages and a question, and further questions in turns of their own."""
+    messages = []
+    for number, question in enumerate(made.questions):
+        asked = reading.prompt(question.text, () if number else made.shown())
+        messages.append({"role": "user", "content": asked})
+        messages.append({"role": "assistant", "content": reading.reply(question.answer, question.quotes)})
+    return Row(messages=messages, kind="reading")
+
+
+def readings(world: World, count: int, draw: random.Random, *, mixture: Mixture) -> Iterator[Row]:
+    """Conversations about passages."""
+    made = 0
+    while made < count:
+        found = context(world, draw, mixture)
+        if found.questions:
+            made += 1
+            yield conversation(found)
+
+
+def shelves(world: World, count: int, draw: random.Random, *, language: Language = "en") -> Iterator[Row]:
+    """Questions over pieces of whole documents, as a search shows them: headings, letters, asides and all."""
+    shelf = World.make(SHELF, split=world.split, seed=draw.randrange(1 << 30))
+    library = documents(shelf, language=language)
+    texts = {document.name: parse(document.content.encode(), document.name).text for document in library.documents}
+    titles = {document.name: document.title for document in library.documents}
+    pieces = {name: cut(text, title=titles[name]) for name, text in texts.items()}
+    for row in question_rows(library, count, draw.randrange(1 << 30), distractors=draw.randint(1, 3)):
+        shown = []
+        for name in (passage["id"] for passage in row["passages"]):
+            wanted = [place["start"] for place in row["citations"] if place["document"] == name]
+            chunk = next((c for c in pieces[name] if wanted and c.start <= wanted[0] < c.end), pieces[name][0])
+            shown.append((chunk.title, texts[name][chunk.start : chunk.end]))
+        reply = reading.reply(row["answers"][0], row["quotes"]) if row["answers"] else reading.reply(reading.ABSTAINED)
+        yield spoken(Row(prompt=reading.prompt(row["question"], shown), completion=reply, kind=f"shelf {language}"))
+
+
+def closed(world: World, count: int, draw: random.Random) -> Iterator[Row]:
+    """Questions without a passage: whoever has nothing to read does not know."""
+    for row in readings(world, count, draw, mixture=replace(SHORT, questions=1)):
+        question = row["messages"][0]["content"].rpartition(f"{reading.QUESTION} ")[2]
+        messages = [
+            {"role": "user", "content": reading.prompt(question, ())},
+            {"role": "assistant", "content": reading.reply(reading.ABSTAINED)},
+        ]
+        yield Row(messages=messages, kind="closed")
+
+
+def writings(world: World, count: int, draw: random.Random) -> Iterator[Row]:
+    """Passages to write: all their words are learned, which a conversation about them does not do."""
+    for _ in range(count):
+        part = judging.a_passage(world, draw, (1, 3), "known")
+        yield spoken(Row(prompt=f"Write about {part.entity.name}.", completion=part.text, kind="writing"))
+
+
+def spoken(row: Row) -> Row:
+    """A prompt and its completion as a conversation, so that all rows of a lesson have the same fields."""
+    messages = [{"role": "user", "content": row["prompt"]}, {"role": "assistant", "content": row["completion"]}]
+    return Row(messages=messages, kind=row["kind"])
+
+
+def prompted(rows: Rows) -> Rows:
+    """The rows of another generator, spoken."""
+
+    def found(world: World, count: int, draw: random.Random) -> Iterator[Row]:
+        return map(spoken, rows(world, count, draw))
+
+    return found
+
+
+def reads(share: float, mixture: Mixture) -> Part:
+    """A share of conversations about passages."""
+    return Part(share, partial(readings, mixture=mixture))
+
+
+def told(world: World, count: int, draw: random.Random) -> Iterator[Row]:
+    """Instructions; they are about words, not about a world."""
+    return instructions.rows(count, draw)
+
+
+EASY = (("single", 0.8), ("yes_no", 0.06), ("unanswerable", 0.1), ("comparison", 0.04))
+SHORT = Mixture(passages=(1, 1), facts=(1, 2), kinds=EASY, mistaken=0)
+LESSONS: dict[str, tuple[Part, ...]] = {
+    "first": (
+        reads(0.5, SHORT),
+        reads(0.3, replace(SHORT, passages=(2, 2), questions=4)),
+        Part(0.2, writings),
+    ),
+    "second": (
+        reads(0.17, Mixture(passages=(1, 2))),
+        reads(0.40, Mixture(passages=(3, 4), hard=0.9, questions=4)),
+        reads(0.08, Mixture(passages=(5, 6), hard=0.9, questions=5)),
+        Part(0.02, closed),
+        Part(0.03, writings),
+        Part(0.14, prompted(sums.rows)),
+        Part(0.06, prompted(judging.relevance_rows)),
+        Part(0.05, prompted(judging.query_rows)),
+        Part(0.01, prompted(judging.document_rows)),
+        Part(0.01, prompted(reviews.reviews)),
+        Part(0.01, prompted(reviews.greetings)),
+        Part(0.02, prompted(told)),
+    ),
+    "third": (
+        reads(0.13, Mixture(passages=(1, 2))),
+        reads(0.20, Mixture(passages=(3, 4), hard=0.9, questions=4)),
+        reads(0.12, Mixture(passages=(5, 8), hard=0.9, questions=6)),
+        Part(0.08, shelves),
+        Part(0.03, partial(shelves, language="ko")),
+        Part(0.02, closed),
+        Part(0.02, writings),
+        Part(0.16, prompted(sums.rows)),
+        Part(0.06, prompted(judging.relevance_rows)),
+        Part(0.04, prompted(judging.query_rows)),
+        Part(0.01, prompted(judging.document_rows)),
+        Part(0.05, prompted(reviews.reviews)),
+        Part(0.03, prompted(reviews.greetings)),
+        Part(0.05, prompted(told)),
+    ),
+}
