@@ -30,6 +30,7 @@ KINDS = {
     "unpaired": ("prompt", "completion", "label"),
     "completion": ("prompt", "completion"),
     "messages": ("messages",),
+    "question": ("question", "answers"),
     "text": ("text",),
     "prompt": ("prompt",),
 }  # what a row can be, and the fields that make it that; the first that fits counts
@@ -39,6 +40,7 @@ _WORDS = {
     "unpaired": "rated answers",
     "completion": "prompts with completions",
     "messages": "conversations",
+    "question": "questions with answers",
     "text": "raw text",
     "prompt": "prompts",
 }
@@ -93,9 +95,14 @@ def parse_columns(columns: Mapping[str, str] | str) -> dict[str, str]:
 def kind(row: Mapping[str, Any]) -> str:
     """What a row in canonical fields is: a key of `KINDS`."""
     for name, fields in KINDS.items():
-        if row.keys() >= set(fields) and (name != "unpaired" or isinstance(row["label"], bool)):
+        if row.keys() >= set(fields) and _is(name, row):
             return name
     raise RowError(f"{getattr(row, 'where', 'row')} has none of the fields {', '.join(CANONICAL)}.")
+
+
+def _is(name: str, row: Mapping[str, Any]) -> bool:
+    """What a kind asks for beyond its fields; where there is a prompt, a question is a column like any other."""
+    return isinstance(row["label"], bool) if name == "unpaired" else name != "question" or "prompt" not in row
 
 
 @dataclass(frozen=True)
@@ -131,6 +138,8 @@ class Rows:
         shown = self._reader.FIELDS | {*KINDS[self.kind], "tools"}
         used = [_known_as(name, columns) for name in dict.fromkeys(itertools.chain(*sample)) if name in shown]
         parts = [f"{self.name}: {self._reader.TITLE} ({', '.join(used)}), read as {_WORDS[self.kind]}", *source.notes]
+        if self.kind == "question" and "answer" in used:
+            parts.append("to train on them, name the columns: prompt=question,completion=answer")
         self.detected = "; ".join(parts + [f"{other} would fit too and is less specific" for other in names[1:]])
 
     def __iter__(self) -> Iterator[Row]:

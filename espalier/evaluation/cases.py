@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from espalier import reading
 from espalier.contracts import Prompt, Row
 from espalier.errors import RowError
+from espalier.evaluation.questions import Passage, accepted, is_question, passages_of
 from espalier.messages import answers_of, history_of, is_target, reasoning_of, text_of
 from espalier.render import Ids, Rendered, Renderer
 
@@ -21,11 +23,12 @@ class Case:
     """A row, and what to do with it.
 
     Attributes:
-        kind: options, preference, completion, messages, text or prompt.
+        kind: options, preference, completion, messages, question, text or prompt.
         prompt: what to generate from; None if nothing is to be generated.
         targets: texts whose likelihood after the prompt counts.
         references: texts a generated answer is compared with.
         answer: number of the right option.
+        passages: what is shown beside a question.
     """
 
     row: Row
@@ -34,15 +37,18 @@ class Case:
     targets: tuple[str | Sequence[Mapping[str, Any]], ...] = ()
     references: tuple[str, ...] = ()
     answer: int = -1
+    passages: tuple[Passage, ...] = ()
 
     @property
     def key(self) -> str:
         """A fingerprint by which two evaluations find their common rows."""
-        return hashlib.sha256(json.dumps(self.row, sort_keys=True, default=str).encode()).hexdigest()[:16]
+        return fingerprint(self.row)
 
     @property
     def question(self) -> str:
         """The last thing the user says, or the prompt."""
+        if self.kind == "question":
+            return str(self.row["question"])
         if self.prompt is None or isinstance(self.prompt, str):
             return self.prompt or ""
         asked = [text_of(message) for message in self.prompt if message.get("role") == "user"]
@@ -53,6 +59,8 @@ class Case:
         """The prompt, or the beginning of a text, for a report."""
         if self.prompt is None:
             return str(self.row.get("text", ""))[:500]
+        if self.kind == "question":
+            return self.question
         if isinstance(self.prompt, str):
             return self.prompt
         return "\n\n".join(f"{message.get('role')}: {text_of(message)}" for message in self.prompt)
@@ -65,6 +73,11 @@ class Case:
         if self.kind == "preference":
             return _said(self.targets[0])
         return self.references[0] if self.references else ""
+
+    def show(self, passages: Sequence[Passage]) -> Case:
+        """The same question with these passages beside it."""
+        shown = [(" ".join(passage.title.split()), passage.text) for passage in passages]
+        return replace(self, prompt=reading.prompt(self.question, shown), passages=tuple(passages))
 
     def start(self, renderer: Renderer) -> Ids:
         """The prompt as token ids. [L]"""
@@ -80,19 +93,26 @@ class Case:
         return [renderer.completion(self.prompt or "", target, tools) for target in self.targets]
 
 
+def fingerprint(row: Mapping[str, Any]) -> str:
+    """The same for the same content, wherever the row stands."""
+    return hashlib.sha256(json.dumps(row, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
 def case_of(row: Row) -> Case:
     """What can be measured on a row.
 
     Raises:
         RowError: nothing, or a field does not fit.
     """
-    prompt, references = row.get("prompt"), _references(row)
+    prompt, references = row.get("prompt"), accepted(row)
     if row.get("messages") is not None:
         return _conversation(row)
+    if is_question(row):
+        return Case(row, "question", references=references).show(passages_of(row))
     if prompt is None and row.get("text") is not None:
         return Case(row, "text")
     if prompt is None:
-        raise RowError("missing 'prompt'; an evaluation needs prompt, messages or text")
+        raise RowError("missing 'prompt'; an evaluation needs prompt, messages, question or text")
     if row.get("options") is not None:
         options = _options(row["options"])
         return Case(row, "options", prompt, options, answer=_number(row.get("answer"), options))
@@ -115,15 +135,7 @@ def _conversation(row: Row) -> Case:
     if not turns:
         raise RowError("no assistant message")
     history, last = history_of(row["messages"][: turns[-1]]), row["messages"][turns[-1]]
-    return Case(row, "messages", history, references=_references(row) or (reasoning_of(last)[1],))
-
-
-def _references(row: Row) -> tuple[str, ...]:
-    """The answers a row accepts: `answers` or `answer`."""
-    found = row.get("answers") if row.get("answers") is not None else row.get("answer")
-    if found is None:
-        return ()
-    return tuple(map(str, found)) if isinstance(found, list | tuple) else (str(found),)
+    return Case(row, "messages", history, references=accepted(row) or (reasoning_of(last)[1],))
 
 
 def _said(completion: str | Sequence[Mapping[str, Any]]) -> str:

@@ -8,42 +8,32 @@ What is measured follows from what a row holds:
                                             log p / p_reference is higher: the accuracy of DPO's implicit reward
     a prompt of any but options             an answer is generated: ended, length, repetition, script
     ... with completion, messages, answer   exact match and F1 of that answer
+    question, answers, passages             the question is asked with its passages: exact match, F1, abstention, and
+                                            whether what the answer quotes stands in them
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict
 from typing import Any
 
-from espalier.contracts import LM, Row, Sample
+from espalier.contracts import LM
 from espalier.errors import RowError
 from espalier.evaluation import metrics
-from espalier.evaluation.cases import Case, case_of, counted
+from espalier.evaluation.conditions import Show
 from espalier.evaluation.likelihood import Likelihood, by_client, by_engine
-from espalier.evaluation.results import Evaluation, Example, Score, summarize
+from espalier.evaluation.preparing import Measured, ready, split, unanswerable
+from espalier.evaluation.results import Evaluation, Example, by_group, summarize
 from espalier.evaluation.scores import of_answer, of_likelihood
 from espalier.lm.generate import Sampling
 from espalier.lm.local import Local
 from espalier.models.roles import Role
-from espalier.render import Ids, Rendered, Renderer
+from espalier.render import Renderer
 
 Progress = Callable[[str, int, int], None]  # evaluating or sampling, how many rows of how many
 PROMPTS = 64  # prompts answered between two calls of progress
-
-
-@dataclass
-class _Measured:
-    """A case on its way."""
-
-    number: int
-    case: Case
-    paths: list[Rendered] = field(default_factory=list)
-    start: Ids | None = None
-    logps: list[float] = field(default_factory=list)
-    sample: Sample | None = None
-    scores: dict[str, Score] = field(default_factory=dict)
 
 
 def evaluate(
@@ -59,6 +49,8 @@ def evaluate(
     temperature: float = 0.0,
     resamples: int = 2000,
     seed: int = 0,
+    show: Show | None = None,
+    by: str | None = None,
     progress: Progress = lambda what, done, of: None,
 ) -> Evaluation:
     """Measure a model on rows.
@@ -76,6 +68,8 @@ def evaluate(
         temperature: of the answers; 0 is greedy.
         resamples: of the bootstrap.
         seed: of answers and bootstrap.
+        show: arranges what is shown beside a question; its own passages if not given.
+        by: a column; every number is also given for the rows of each of its values.
         progress: called as rows are done.
 
     Raises:
@@ -83,10 +77,12 @@ def evaluate(
     """
     local = Local(model, renderer) if isinstance(model, Role) else model
     skipped: Counter[str] = Counter()
-    total, found = _ready(rows, local, skipped)
+    total, found = ready(rows, local, skipped, show, max_tokens)
     if not found:
         reasons = "; ".join(f"{reason} ({n})" for reason, n in skipped.most_common(3)) or "there are none"
         raise RowError(f"none of {total} rows can be measured: {reasons}.")
+    if by is not None:
+        split(found, by)
     _weigh(local, reference, found, progress)
     if generate:
         _answer(local, found[:answered], skipped, Sampling(temperature, 1.0, max_tokens, seed), progress)
@@ -97,6 +93,7 @@ def evaluate(
         "max_tokens": max_tokens,
         "temperature": temperature,
         "seed": seed,
+        "by": by,
     }
     return Evaluation(
         model=name,
@@ -106,37 +103,11 @@ def evaluate(
         rows=total,
         skipped=dict(skipped),
         options=options | {"resamples": resamples, "reference": reference.describe if reference else None},
+        groups=by_group(examples, resamples=resamples, seed=seed),
     )
 
 
-def _ready(rows: Iterable[Mapping[str, Any]], model: LM, skipped: Counter[str]) -> tuple[int, list[_Measured]]:
-    """The rows that can be measured; every other is counted with its reason."""
-    total, found = 0, []
-    for number, row in enumerate(rows):
-        total += 1
-        try:
-            found.append(_read(number, row if isinstance(row, Row) else Row(row, f"row {number + 1}"), model))
-        except RowError as error:
-            skipped[getattr(error, "reason", str(error).rstrip("."))] += 1
-    return total, found
-
-
-def _read(number: int, row: Row, model: LM) -> _Measured:
-    case = case_of(row)
-    if not isinstance(model, Local):
-        if case.kind == "text":
-            raise RowError("raw text needs a model on this machine")
-        return _Measured(number, case)
-    paths, longest = case.paths(model.renderer), model.context
-    if paths and not all(map(counted, paths)):
-        raise RowError("no token to score")
-    if longest is not None and any(len(path.ids) > longest for path in paths):
-        raise RowError(f"longer than the model's context of {longest} tokens")
-    start = case.start(model.renderer) if case.prompt is not None else None
-    return _Measured(number, case, paths, start)
-
-
-def _weigh(model: LM, reference: Role | None, found: Sequence[_Measured], progress: Progress) -> None:
+def _weigh(model: LM, reference: Role | None, found: Sequence[Measured], progress: Progress) -> None:
     """Everything that is measured by likelihood."""
     pairs = [m for m in found if m.case.kind == "preference"]
     others = [m for m in found if m.case.kind == "options" or (m.paths and m.case.kind != "preference")]
@@ -161,19 +132,19 @@ def _weigh(model: LM, reference: Role | None, found: Sequence[_Measured], progre
         measured.scores["reward_margin"] = (better - worse, 1.0)
 
 
-def _likelihoods(model: LM, group: Sequence[_Measured], done: Callable[[int], None]) -> list[list[Likelihood]]:
+def _likelihoods(model: LM, group: Sequence[Measured], done: Callable[[int], None]) -> list[list[Likelihood]]:
     if isinstance(model, Local):
         return by_engine(model.role, [m.paths for m in group], model.renderer, done)
     return by_client(model, [m.case for m in group], done)
 
 
-def _answer(model: LM, found: Sequence[_Measured], skipped: Counter[str], how: Sampling, progress: Progress) -> None:
+def _answer(model: LM, found: Sequence[Measured], skipped: Counter[str], how: Sampling, progress: Progress) -> None:
     """Generate an answer to every prompt and measure it."""
     asked = []
     for measured in found:
         if measured.case.prompt is None or measured.case.kind == "options":
             continue
-        if reason := _unanswerable(measured, model):
+        if reason := unanswerable(measured, model):
             skipped[f"not answered: {reason}"] += 1
         else:
             asked.append(measured)
@@ -190,25 +161,17 @@ def _answer(model: LM, found: Sequence[_Measured], skipped: Counter[str], how: S
         progress("sampling", at + len(part), len(asked))
 
 
-def _unanswerable(measured: _Measured, model: LM) -> str:
-    """Why a prompt cannot be continued; empty if it can."""
-    if not isinstance(model, Local) or measured.start is None:
-        return ""
-    if not len(measured.start):
-        return "the prompt is empty and the tokenizer has no start token"
-    full = model.context is not None and len(measured.start) >= model.context
-    return "the prompt fills the model's context" if full else ""
-
-
-def _example(measured: _Measured) -> Example:
+def _example(measured: Measured) -> Example:
     case, sample = measured.case, measured.sample
     return Example(
         row=measured.number,
         where=case.row.where,
-        key=case.key,
+        key=measured.key,
         kind=case.kind,
         prompt=case.shown,
         reference=case.expected,
         answer=None if sample is None else sample.text,
         scores=measured.scores,
+        group=measured.group,
+        passages=[asdict(passage) for passage in case.passages],
     )

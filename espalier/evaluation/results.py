@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -23,7 +24,7 @@ class Measure:
     title: str
     better: Literal["higher", "lower", ""]  # "" where neither is
     transform: Callable[[Array], Array] = _plain
-    share: bool = False  # a share of rows: each is 0, 1, or between for a tie
+    share: bool = False  # a share of rows: each is 0, 1, or between for a tie or a part
 
 
 MEASURES = {
@@ -38,6 +39,12 @@ MEASURES = {
     "chosen_perplexity": Measure("perplexity per token of the chosen completion", "", metrics.perplexity),
     "exact_match": Measure("exact match", "higher", share=True),
     "f1": Measure("F1", "higher"),
+    "abstained": Measure("abstains from unanswerable questions", "higher", share=True),
+    "abstained_falsely": Measure("abstains from answerable questions", "lower", share=True),
+    "quote_found": Measure("quotes stand in the passages", "higher", share=True),
+    "quote_gold": Measure("quotes stand in a passage with the answer", "higher", share=True),
+    "recall": Measure("retrieval recall", "higher", share=True),
+    "reciprocal_rank": Measure("retrieval reciprocal rank", "higher"),
     "ended": Measure("answers ended by the end token", "higher", share=True),
     "length": Measure("tokens per answer", ""),
     "repetition": Measure("repeated 4-grams per answer", "lower"),
@@ -70,6 +77,8 @@ class Example:
     reference: str
     answer: str | None
     scores: dict[str, Score]
+    group: str | None = None  # the value of the column by which numbers are split
+    passages: list[dict[str, Any]] = field(default_factory=list)  # what was shown beside a question
 
 
 @dataclass(frozen=True)
@@ -84,6 +93,7 @@ class Evaluation:
         rows: how many rows were given.
         skipped: how many were not measured, or not in full, by reason.
         options: with what this was computed.
+        groups: the metrics of each group of rows, where they are split by a column.
     """
 
     model: str
@@ -93,6 +103,12 @@ class Evaluation:
     rows: int
     skipped: dict[str, int] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
+    groups: dict[str, dict[str, Metric]] = field(default_factory=dict)
+
+    def part(self, group: str) -> Evaluation:
+        """The rows of one group by themselves."""
+        examples = [example for example in self.examples if example.group == group]
+        return replace(self, examples=examples, metrics=self.groups[group], rows=len(examples), skipped={}, groups={})
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values, for JSON."""
@@ -101,9 +117,13 @@ class Evaluation:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Evaluation:
         """From what `to_dict` gave, also after a round trip through JSON."""
-        found = {name: Metric(**metric) for name, metric in values["metrics"].items()}
         examples = [_example(example) for example in values["examples"]]
-        return cls(**{**values, "metrics": found, "examples": examples})
+        groups = {group: _metrics(found) for group, found in values.get("groups", {}).items()}
+        return cls(**{**values, "metrics": _metrics(values["metrics"]), "examples": examples, "groups": groups})
+
+
+def _metrics(values: dict[str, Any]) -> dict[str, Metric]:
+    return {name: Metric(**metric) for name, metric in values.items()}
 
 
 def _example(values: dict[str, Any]) -> Example:
@@ -119,6 +139,15 @@ def summarize(examples: Sequence[Example], *, resamples: int, seed: int) -> dict
         if scores:
             found[name] = _metric(measure, scores, resamples, seed)
     return found
+
+
+def by_group(examples: Sequence[Example], *, resamples: int, seed: int) -> dict[str, dict[str, Metric]]:
+    """The same for the rows of each group by themselves, largest group first."""
+    sizes = Counter(example.group for example in examples if example.group is not None)
+    return {
+        group: summarize([e for e in examples if e.group == group], resamples=resamples, seed=seed)
+        for group, _ in sizes.most_common()
+    }
 
 
 def _metric(measure: Measure, scores: list[Score], resamples: int, seed: int) -> Metric:

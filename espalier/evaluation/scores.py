@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from espalier import reading
+from espalier.citing import locate
 from espalier.contracts import Sample
 from espalier.evaluation import metrics
 from espalier.evaluation.cases import Case
 from espalier.evaluation.likelihood import Likelihood
+from espalier.evaluation.questions import Passage, knows_gold, language_of
 from espalier.evaluation.results import Score
+from espalier.maths.answers import exact_match, f1
 from espalier.maths.scripts import language, script
 from espalier.messages import thought
 
@@ -43,10 +47,37 @@ def of_answer(case: Case, sample: Sample) -> dict[str, Score]:
         "ended": float(sample.ended),
         "length": float(len(sample.ids)) if sample.ids else None,
         "repetition": metrics.repetition(sample.text),
-        "same_script": metrics.same_script(case.question, text),
     }
-    if case.references:
-        spoken = next((t for t in (case.references[0], case.question) if script(t)), "")
-        values["exact_match"] = metrics.exact_match(text, case.references, language(spoken))
-        values["f1"] = metrics.f1(text, case.references, language(spoken))
+    if case.kind == "question":
+        values |= _of_reply(case, reading.read(text))
+    else:
+        values["same_script"] = metrics.same_script(case.question, text)
+        if case.references:
+            spoken = next((t for t in (case.references[0], case.question) if script(t)), "")
+            values["exact_match"] = exact_match(text, case.references, language(spoken))
+            values["f1"] = f1(text, case.references, language(spoken))
     return {name: (value, 1.0) for name, value in values.items() if value is not None}
+
+
+def quoted(quotes: Sequence[str], passages: Sequence[Passage]) -> list[set[int]]:
+    """For each quote the numbers of the passages it stands in."""
+    return [{at for at, passage in enumerate(passages) if quote and locate(quote, passage.text)} for quote in quotes]
+
+
+def _of_reply(case: Case, reply: reading.Reading) -> dict[str, float]:
+    """What a reply to a question says; quotes count only beside an answer, and only if all of them can be found."""
+    if not case.references:
+        return {"abstained": float(reply.abstained)}
+    answer, spoken = "" if reply.abstained else reply.answer, language_of(case.row)
+    values = {
+        "exact_match": exact_match(answer, case.references, spoken) if answer else 0.0,
+        "f1": f1(answer, case.references, spoken) if answer else 0.0,
+        "abstained_falsely": float(reply.abstained),
+    }
+    if case.passages:
+        places = quoted(reply.quotes, case.passages) if answer else []
+        gold = {at for at, passage in enumerate(case.passages) if passage.gold}
+        values["quote_found"] = float(bool(places) and all(places))
+        if knows_gold(case.row):
+            values["quote_gold"] = float(bool(places) and all(place & gold for place in places))
+    return values

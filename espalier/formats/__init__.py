@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from espalier.formats import alpaca, alpaca_eval, hh, messages, plain, self_instruct, sharegpt, trl
+from espalier.formats import alpaca, alpaca_eval, hh, messages, plain, questions, self_instruct, sharegpt, trl
 from espalier.formats.fields import Fields
 
 
@@ -33,10 +33,11 @@ READERS: dict[str, Reader] = {
     "alpaca": alpaca,
     "trl": trl,
     "messages": messages,
+    "questions": questions,
     "plain": plain,
 }  # the most specific first
 
-CANONICAL = ("prompt", "completion", "chosen", "rejected", "label", "messages", "text")
+CANONICAL = ("prompt", "completion", "chosen", "rejected", "label", "messages", "question", "answers", "text")
 
 
 def fitting(rows: Sequence[Fields], *, mapped: bool = False) -> list[str]:
@@ -49,4 +50,4 @@ def fitting(rows: Sequence[Fields], *, mapped: bool = False) -> list[str]:
     fits = {name: sum(reader.detect(row) for row in rows) for name, reader in READERS.items()}
     enough = max(fits.values(), default=0) / 2  # a few rows that lack a field must not change what the file is
     names = [name for name, count in fits.items() if count and count >= enough]
-    return sorted(names, key=lambda name: name not in ("trl", "messages", "plain")) if mapped else names
+    return sorted(names, key=lambda name: name not in ("trl", "messages", "questions", "plain")) if mapped else names

@@ -2,6 +2,7 @@
 
 import pytest
 
+from espalier import reading
 from espalier.contracts import Row
 from espalier.errors import RowError
 from espalier.evaluation.cases import case_of
@@ -28,6 +29,10 @@ TALK = [
         (Row(text="raw"), "text", ""),
         (Row(prompt="p", answer=42), "prompt", "42"),
         (Row(prompt="p"), "prompt", ""),
+        (Row(question="q", answers=["a", "b"], text="t"), "question", "a"),
+        (Row(question="q", answer="a"), "question", "a"),
+        (Row(question="q", answerable=False), "question", ""),
+        (Row(question="q", answers=["a"], prompt="p"), "prompt", "a"),
     ],
 )
 def test_kind_and_right_answer(row, kind, expected):
@@ -46,6 +51,13 @@ def test_options_are_paths_after_one_prompt():
     assert [RENDERER.decode(path.ids[path.mask]) for path in paths] == ["x", "yy"]
 
 
+def test_a_question_is_asked_with_its_passages():
+    case = case_of(Row(question="Who?", answers=["a"], passages=[{"title": "T", "text": "x"}, "y"]))
+    assert case.prompt == reading.prompt("Who?", [("T", "x"), ("", "y")]) and case.shown == case.question == "Who?"
+    fewer = case.show(case.passages[:1])
+    assert fewer.prompt == reading.prompt("Who?", [("T", "x")]) and fewer.key == case.key
+
+
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
@@ -56,6 +68,8 @@ def test_options_are_paths_after_one_prompt():
         (Row(prompt="p", options=["x", "y"]), "neither the number"),
         (Row(prompt="p", completion="c", label=False), "labelled as bad"),
         (Row(messages=TALK[:2]), "no assistant message"),
+        (Row(question="q"), "missing 'prompt'"),
+        (Row(question="q", answers=["a"], passages=["p"], gold=[1]), "'gold' numbers a passage"),
     ],
 )
 def test_what_cannot_be_measured_says_why(row, reason):

@@ -1,6 +1,8 @@
 """Evaluations: numbers worked by hand from the model's own forward, ties, what is left out, and what changed."""
 
 import copy
+import json
+import lzma
 import math
 from typing import Any
 
@@ -10,12 +12,15 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from espalier.contracts import Row, Sample
 from espalier.errors import RowError
 from espalier.evaluation.compare import compare
+from espalier.evaluation.conditions import closed, distracted
 from espalier.evaluation.evaluate import evaluate
 from espalier.lm.local import Local
 from espalier.lm.scripted import Scripted
 from espalier.models.roles import Role
 from espalier.render import Renderer
 from espalier.trees.engine import Engine
+from tests.evaluation.asked import BELMI, told
+from tests.evaluation.asked import row as question
 from tests.evaluation.tiny import PAIRS, RENDERER, SAID, logp, tiny_role
 from tests.tokenizers import byte_tokenizer
 
@@ -104,7 +109,7 @@ def test_rows_that_cannot_be_measured_are_counted_with_their_reason(model):
         "longer than the model's context of 96 tokens": 1,
         "'answer' is neither the number of an option (from 0), nor its text, nor its letter": 1,
         "'options' is not a list of two or more texts": 1,
-        "missing 'prompt'; an evaluation needs prompt, messages or text": 1,
+        "missing 'prompt'; an evaluation needs prompt, messages, question or text": 1,
         "a completion that is labelled as bad is no target": 1,
         "not answered: the prompt fills the model's context": 2,
     }
@@ -172,3 +177,56 @@ def test_a_real_model_knows_a_story_from_a_shuffled_one(data_folder):
     assert found.metrics["option_accuracy"].value == found.metrics["option_accuracy_per_byte"].value == 1
     as_text = evaluate(stories, [Row(text=told)], renderer)
     assert 1.2 < as_text.metrics["perplexity"].value < 3
+
+
+def test_questions_by_hand():
+    rows = [
+        question("Where was Belmi born?", passages=[BELMI], gold=[0], kind="place"),
+        question("When was Belmi born?", "1874", passages=[BELMI], gold=[0], kind="date"),
+        question("Who was Belmi's mother?", passages=[BELMI], gold=[], answerable=False, kind="person"),
+        question("Where did Belmi die?", "Ostra", passages=[BELMI], gold=[], kind="place"),
+    ]
+    replies = (
+        told("Kastel", BELMI["text"]),
+        told("born in 1874", "in 1874"),
+        told("not stated"),
+        told("not stated"),
+    )
+    lm = Scripted(*replies)
+    found = evaluate(lm, rows, RENDERER, by="kind")
+    values = {name: (metric.value, metric.n) for name, metric in found.metrics.items() if name != "repetition"}
+    assert values == {
+        "exact_match": (1 / 3, 3), "f1": (pytest.approx((1 + 2 / 4 + 0) / 3), 3),
+        "abstained": (1, 1), "abstained_falsely": (1 / 3, 3),
+        "quote_found": (2 / 3, 3), "quote_gold": (2 / 3, 3), "ended": (1, 4),
+    }  # fmt: skip
+    assert found.groups["place"]["exact_match"].value == 0.5 and found.groups["place"]["exact_match"].n == 2
+    assert list(found.groups) == ["place", "date", "person"] and "exact_match" not in found.groups["person"]
+    assert str(lm.calls[0].prompt).startswith("Answer from the passages.")
+    assert found.examples[0].passages == [{**BELMI, "gold": True}] and found.examples[0].prompt == rows[0]["question"]
+
+
+def test_questions_are_asked_as_they_are_shown():
+    lm = Scripted(lambda prompt: told("Kastel") if prompt == "Question: Where was Belmi born?" else "")
+    rows = [question(passages=[BELMI], gold=[0]), Row(prompt="p", completion="c")]
+    found = evaluate(lm, rows, RENDERER, show=closed)
+    assert found.metrics["exact_match"].value == 1 and "quote_found" not in found.metrics
+    assert found.skipped == {"no question with answers; only such rows can be asked under a condition": 1}
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("name", ["xquad.en.json.xz", "xquad.zh.json.xz"])
+def test_real_questions_are_answered_by_who_knows_the_answers(data_folder, name):
+    articles = json.loads(lzma.decompress((data_folder / "qa" / name).read_bytes()))["data"][:6]
+    rows, replies = [], {}
+    for paragraph in (p for article in articles for p in article["paragraphs"]):
+        for asked in paragraph["qas"]:
+            said, key = asked["answers"][0]["text"], " ".join(asked["question"].split())
+            if key not in replies:  # two are asked twice, of different paragraphs
+                rows.append(question(key, said, passages=[{"text": paragraph["context"]}], gold=[0]))
+                replies[key] = told(said, said)
+    lm = Scripted(lambda prompt: replies[prompt.splitlines()[-1].removeprefix("Question: ")])
+    found = evaluate(lm, rows, RENDERER, show=distracted(rows, 3, seed=0))
+    assert len(rows) > 100 and not found.skipped
+    wrong = {name: 1 - found.metrics[name].value for name in ("exact_match", "f1", "quote_found", "quote_gold")}
+    assert wrong == {"exact_match": 0, "f1": 0, "quote_found": 0, "quote_gold": 0}

@@ -5,6 +5,8 @@ import math
 
 import pytest
 
+from espalier.contracts import Row
+from espalier.evaluation.compare import compare
 from espalier.evaluation.evaluate import evaluate
 from espalier.evaluation.results import Evaluation, Example, Metric, summarize
 from tests.evaluation.tiny import PAIRS, RENDERER, SAID, tiny_role
@@ -13,6 +15,15 @@ from tests.evaluation.tiny import PAIRS, RENDERER, SAID, tiny_role
 def test_an_evaluation_survives_json():
     found = evaluate(tiny_role(), [*SAID[:3], *PAIRS[:2]], RENDERER, reference=tiny_role(1), max_tokens=3)
     assert Evaluation.from_dict(json.loads(json.dumps(found.to_dict()))) == found
+
+
+def test_groups_survive_json_and_are_evaluations_by_themselves():
+    rows = [Row(row, kind="odd" if number % 2 else "even") for number, row in enumerate(SAID[:5])]
+    found = evaluate(tiny_role(), rows, RENDERER, max_tokens=3, by="kind")
+    assert Evaluation.from_dict(json.loads(json.dumps(found.to_dict()))) == found
+    part = found.part("odd")
+    assert part.metrics == found.groups["odd"] and [e.row for e in part.examples] == [1, 3] and part.rows == 2
+    assert [change.n for change in compare(part, part)] == [2] * len(compare(part, part)) != []
 
 
 def example(number: int, **scores: tuple[float, float]) -> Example:

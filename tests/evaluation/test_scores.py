@@ -6,6 +6,7 @@ from espalier.contracts import Row, Sample
 from espalier.evaluation.cases import case_of
 from espalier.evaluation.likelihood import Likelihood
 from espalier.evaluation.scores import of_answer, of_likelihood
+from tests.evaluation.asked import BELMI, OTHERS, row, told
 
 
 def test_formula_cross_entropy_sums_over_the_paths_of_a_row():
@@ -41,3 +42,54 @@ def test_reasoning_is_no_part_of_the_answer():
 def test_what_an_answer_cannot_say_is_missing_not_zero():
     scores = of_answer(case_of(Row(prompt="Who?")), Sample("42", ended=False))
     assert scores == {"ended": (0.0, 1.0)}
+
+
+def replied(text, **fields):
+    """The scores of a reply to a question with the passage of Belmi and another."""
+    case = case_of(row(**{"passages": [OTHERS[0], BELMI], "gold": [1], **fields}))
+    scores = of_answer(case, Sample(text, ids=(1, 2)))
+    return {name: value[0] for name, value in scores.items() if name not in ("ended", "length", "repetition")}
+
+
+SAID = BELMI["text"]
+
+
+@pytest.mark.parametrize(
+    ("reply", "exact", "found", "gold"),
+    [
+        (told("Kastel", SAID), 1, 1, 1),
+        (told("the Kastel.", "was born  in Kastel"), 1, 1, 1),
+        (told("Kastel"), 1, 0, 0),
+        (told("Kastel", "Belmi lived in Kastel."), 1, 0, 0),
+        (told("Town0", OTHERS[0]["text"]), 0, 1, 0),
+        (told("Kastel", SAID, OTHERS[0]["text"]), 1, 1, 0),
+        (told("Kastel", SAID, "invented"), 1, 0, 0),
+        (told("Kastel", ""), 1, 0, 0),
+        ("Kastel", 1, 0, 0),
+        (f"<think>{told('Town0')}</think>\n{told('Kastel', SAID)}", 1, 1, 1),
+    ],
+)
+def test_formula_an_answer_and_what_it_quotes(reply, exact, found, gold):
+    scores = replied(reply)
+    assert scores.pop("f1") == exact
+    assert scores == {"exact_match": exact, "abstained_falsely": 0, "quote_found": found, "quote_gold": gold}
+
+
+def test_an_abstention_is_wrong_where_there_is_an_answer_and_right_where_there_is_none():
+    wrong = {"exact_match": 0, "f1": 0, "abstained_falsely": 1, "quote_found": 0, "quote_gold": 0}
+    assert replied(told("not stated")) == replied("") == replied(told("Not stated.", SAID)) == wrong
+    assert replied(told("not stated"), answers=("The",)) == wrong  # "The" is no word once articles are gone
+    assert replied(told("Not stated."), answerable=False) == {"abstained": 1}
+    assert replied(told("Kastel", SAID), answers=[]) == {"abstained": 0}
+
+
+def test_without_passages_or_gold_nothing_is_said_of_quotes():
+    assert replied(told("Kastel", SAID), passages=[]).keys() == {"exact_match", "f1", "abstained_falsely"}
+    assert replied(told("Kastel", SAID), gold=None)["quote_found"] == 1
+    assert "quote_gold" not in replied(told("Kastel", SAID), gold=None)
+
+
+def test_answers_are_compared_in_the_rows_language():
+    # 서울시 / 서울: 2 * 2 / 5 of characters; by words it is 0
+    assert replied(told("서울시"), answers=["서울"])["f1"] == pytest.approx(0.8, rel=1e-12)
+    assert replied(told("서울시"), answers=["서울"], language="en")["f1"] == 0

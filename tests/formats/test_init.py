@@ -13,6 +13,7 @@ EXAMPLES = {
     "alpaca": {"instruction": "i", "input": "", "output": "o"},
     "trl": {"prompt": "p", "completion": "c"},
     "messages": {"messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "yes"}]},
+    "questions": {"question": "q", "answers": ["a"]},
     "plain": {"text": "t"},
 }
 
@@ -58,7 +59,7 @@ def test_a_few_incomplete_rows_do_not_change_the_format():
 
 
 def test_nothing_fits():
-    assert fitting([{"question": "q", "answer": "a"}]) == fitting([]) == []
+    assert fitting([{"question": "q", "reply": "a"}]) == fitting([]) == []
 
 
 @pytest.mark.parametrize("name", READERS)
