@@ -1,0 +1,72 @@
+"""A process of its own for a stage: how it ends, how it is stopped, and that it does not outlive its parent."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+PRELUDE = """
+import os, signal, sys, time
+from espalier.stages.process import forked
+print("begun", flush=True)
+
+def sleeps():
+    print("asleep", flush=True)
+    try:
+        time.sleep(60)
+    except KeyboardInterrupt:
+        print("woken", flush=True)
+        raise
+
+def stops_in_order():
+    asked = []
+    signal.signal(signal.SIGINT, lambda *_: asked.append(1))
+    print("asleep", flush=True)
+    while not asked:
+        time.sleep(0.01)
+    return 0
+"""
+
+
+def program(work):
+    code = f"{PRELUDE}\nended = forked({work})\nprint(*ended, flush=True)"
+    return subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+
+
+def asleep(process):
+    """Wait for the forked process to sleep."""
+    assert process.stdout.readline() == "begun\n" and process.stdout.readline() == "asleep\n"
+
+
+@pytest.mark.parametrize(
+    ("work", "ended"),
+    [
+        ("lambda: 0", "0 False"),
+        ("lambda: 2", "2 False"),
+        ("lambda: os.kill(os.getpid(), signal.SIGKILL)", "137 False"),
+        ("lambda: 1 / 0", "1 False"),
+        ("lambda: int(sys.stdin.read() != '')", "0 False"),
+    ],
+)
+def test_the_exit_code_comes_back(work, ended):
+    printed, told = program(work).communicate(timeout=30)
+    assert printed == f"begun\n{ended}\n" and ("ZeroDivisionError" in told) == ("1 / 0" in work)
+
+
+@pytest.mark.parametrize(("work", "last"), [("sleeps", "woken\n130 True\n"), ("stops_in_order", "0 True\n")])
+def test_ctrl_c_is_passed_on(work, last):
+    process = program(work)
+    asleep(process)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    assert process.communicate(timeout=30)[0] == last and process.returncode == 0
+
+
+def test_it_is_told_to_stop_when_its_parent_is_killed():
+    process = program("sleeps")
+    asleep(process)
+    process.kill()
+    assert process.communicate(timeout=30)[0] == "woken\n"  # which waits for the child's end: it holds the pipe
