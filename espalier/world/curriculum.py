@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -25,7 +26,7 @@ Rows = Callable[[World, int, random.Random], Iterator[Row]]
 
 @dataclass(frozen=True)
 class Part:
-    """A share of a lesson."""
+    """A part of a lesson, and its share beside the others'."""
 
     share: float
     rows: Rows
@@ -46,7 +47,9 @@ def lesson(name: str, world: World, count: int, seed: int = 0) -> list[Row]:
     if name not in LESSONS:
         raise RecipeError(unknown("lesson", name, LESSONS))
     draw = random.Random(f"lesson {name} {seed}")
-    rows = [row for part in LESSONS[name] for row in part.rows(world, max(1, round(count * part.share)), draw)]
+    whole = sum(part.share for part in LESSONS[name])
+    sizes = [math.ceil(count * part.share / whole) for part in LESSONS[name]]
+    rows = [row for part, size in zip(LESSONS[name], sizes, strict=True) for row in part.rows(world, size, draw)]
     draw.shuffle(rows)
     return rows[:count]
 
@@ -132,6 +135,7 @@ def told(world: World, count: int, draw: random.Random) -> Iterator[Row]:
 
 
 EASY = (("single", 0.8), ("yes_no", 0.06), ("unanswerable", 0.1), ("comparison", 0.04))
+MIXED = (("single", 0.6), ("yes_no", 0.08), ("comparison", 0.06), ("two_hop", 0.1), ("unanswerable", 0.16))
 SHORT = Mixture(passages=(1, 1), facts=(1, 2), kinds=EASY, mistaken=0)
 LESSONS: dict[str, tuple[Part, ...]] = {
     "first": (
@@ -154,19 +158,25 @@ LESSONS: dict[str, tuple[Part, ...]] = {
         Part(0.02, prompted(told)),
     ),
     "third": (
-        reads(0.13, Mixture(passages=(1, 2))),
-        reads(0.20, Mixture(passages=(3, 4), hard=0.9, questions=4)),
-        reads(0.12, Mixture(passages=(5, 8), hard=0.9, questions=6)),
-        Part(0.08, shelves),
-        Part(0.03, partial(shelves, language="ko")),
+        reads(0.13, Mixture(passages=(1, 2), questions=5, kinds=MIXED)),
+        reads(0.24, Mixture(passages=(3, 4), hard=0.9, questions=8, kinds=MIXED)),
+        reads(0.12, Mixture(passages=(5, 8), hard=0.9, questions=10, kinds=MIXED)),
+        Part(0.10, shelves),
         Part(0.02, closed),
         Part(0.02, writings),
-        Part(0.16, prompted(sums.rows)),
+        Part(0.15, prompted(sums.rows)),
         Part(0.06, prompted(judging.relevance_rows)),
         Part(0.04, prompted(judging.query_rows)),
         Part(0.01, prompted(judging.document_rows)),
         Part(0.05, prompted(reviews.reviews)),
         Part(0.03, prompted(reviews.greetings)),
         Part(0.05, prompted(told)),
+    ),
+    "seedling": (
+        reads(0.55, SHORT),
+        Part(0.05, writings),
+        Part(0.14, prompted(partial(sums.rows, difficulty=sums.Difficulty(digits=1, steps=(1, 2), times=0.0)))),
+        Part(0.13, prompted(reviews.greetings)),
+        Part(0.13, prompted(reviews.reviews)),
     ),
 }
