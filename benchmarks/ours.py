@@ -19,8 +19,9 @@ from espalier.models.roles import Models, Role, assemble
 from espalier.objectives.dpo import DPO
 from espalier.objectives.sft import SFT
 from espalier.optimizers.adamw import AdamW
-from espalier.train.loop import Here, optimize
+from espalier.train.loop import Here
 from espalier.train.reference import ReferenceCache, weights_key
+from espalier.train.step import optimize
 from espalier.trees.engine import Engine
 from espalier.trees.forest import Forest
 from espalier.trees.tree import Branch, Field, Tree

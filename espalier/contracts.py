@@ -124,6 +124,10 @@ class Scored(Protocol):
         """The same, summed over each completion's counted tokens. [completions]"""
         ...
 
+    def answers(self, forest: Forest, functionals: Mapping[str, Any] | None = None) -> dict[str, Tensor]:
+        """Those log-probabilities as "logps", and by name further functions of each token's logits. [tokens]"""
+        ...
+
     def scores(self, forest: Forest) -> Tensor:
         """What a `Scalar` head gives at each completion's last token, float32. [completions]"""
         ...

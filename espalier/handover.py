@@ -1,7 +1,12 @@
-"""Handing over what a run made: an adapter in PEFT's format, or a model in Hugging Face's, with its tokenizer."""
+"""Handing over what a run made: an adapter in PEFT's format, or a model in Hugging Face's, with its tokenizer.
+
+A model with a scalar head becomes a sequence classification model of one label, its adapter merged into it: the base
+alone would not tell how many labels there are, nor a pad token that the end of a row can be told from.
+"""
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
 from pathlib import Path
@@ -10,6 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from espalier.models.heads import is_scalar
 from espalier.run import write_text
 
 
@@ -25,20 +31,36 @@ def handover(model: Any, weights: dict[str, torch.Tensor], renderer: Any, folder
     """
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
+    tokenizer, scalar = renderer.tokenizer, is_scalar(model)
+    if scalar and hasattr(model, "peft_config"):
+        model = copy.deepcopy(model).merge_and_unload()
+        weights = {}
     state = _gathered(model, weights)
+    if scalar:
+        tokenizer = _padded(renderer)
+        model.config.pad_token_id = tokenizer.pad_token_id
     if hasattr(model, "peft_config"):
         name = model.active_adapter
         config = model.peft_config[name]
         config.base_model_name_or_path = str(Path(base).resolve()) if Path(base).exists() else base
         model.save_pretrained(partial, selected_adapters=[name], save_embedding_layers=False, state_dict=state)
     else:
-        if model.generation_config is not None and renderer.stop_ids:
+        if not scalar and model.generation_config is not None and renderer.stop_ids:
             model.generation_config.eos_token_id = list(renderer.stop_ids)
         model.save_pretrained(partial, state_dict=state)
         _forget_attention(partial)
-    renderer.tokenizer.save_pretrained(partial)
+    tokenizer.save_pretrained(partial)
     shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)
+
+
+def _padded(renderer: Any) -> Any:
+    """The tokenizer with a pad token that ends no row: transformers reads a score at the last token that is not it."""
+    tokenizer = copy.deepcopy(renderer.tokenizer)
+    known = [tokenizer.pad_token_id, tokenizer.unk_token_id, tokenizer.bos_token_id, *tokenizer.all_special_ids]
+    pad = next(i for i in [*known, *range(len(tokenizer))] if i is not None and i not in renderer.stop_ids)
+    tokenizer.pad_token = tokenizer.convert_ids_to_tokens(pad)
+    return tokenizer
 
 
 def _gathered(model: nn.Module, weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

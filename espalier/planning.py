@@ -19,11 +19,11 @@ from espalier.catalogue import address_of, build, load
 from espalier.catalogue import options as made
 from espalier.errors import ModelError, RecipeError, RowError
 from espalier.mixture import mix
-from espalier.models.load import context_length, load_config
+from espalier.models.load import bundled, context_length, load_config
 from espalier.opening import open_renderer
 from espalier.recipe import Recipe, Source
 from espalier.render import Renderer
-from espalier.rows import read
+from espalier.rows import Rows, read
 from espalier.run import Located, locate
 from espalier.train.options import TrainOptions
 from espalier.train.store import Store
@@ -76,8 +76,8 @@ def plan_run(recipe: Recipe) -> Plan:
         raise RecipeError(f"max_tokens = {options.max_tokens} is more than the model's context of {context} tokens.")
     sources, held = _sources(recipe.data), _sources(recipe.eval_data) if recipe.eval_data else []
     limit = options.limit
-    rows = [read(s.path, format=s.format, columns=s.columns, limit=s.limit or limit, split=s.split) for s in sources]
-    held_rows = [read(s.path, format=s.format, columns=s.columns, limit=s.limit, split=s.split) for s in held]
+    rows = [_read(source, source.limit or limit) for source in sources]
+    held_rows = [_read(source, source.limit) for source in held]
     max_tokens = options.max_tokens or context
     key = _data_key(recipe, renderer, max_tokens, [*sources, *held])
     store, audit = plant(
@@ -102,8 +102,13 @@ def plan_run(recipe: Recipe) -> Plan:
     if own and not len(kept):
         raise RowError(f"all {own} rows are held back for evaluation and none is left to train on. Lower eval_share.")
     numbers = _mixed(kept, audit.sources[: len(sources)], sources, options.seed)
+    objective = build(recipe.objective)
+    if hasattr(objective, "settle"):  # some of its options follow from the rows
+        objective, told = objective.settle((store[int(n)] for n in numbers), options.batch_size)
+        audit.detected.append(told)
+        recipe = replace(recipe, objective=made(objective))
     return Plan(
-        recipe, build(recipe.objective), options, place, renderer, store, audit, numbers,
+        recipe, objective, options, place, renderer, store, audit, numbers,
         chosen or list(range(own, audit.kept))[: options.eval_rows],
     )  # fmt: skip
 
@@ -112,7 +117,8 @@ def _same_base(recipe: Recipe, place: Located) -> None:
     """`--from` names its own base; another `model` beside it is a mistake."""
     if recipe.from_run is None or place.adapter is None or not recipe.model:
         return
-    if Path(recipe.model).exists() and Path(place.model).exists() and Path(recipe.model).samefile(place.model):
+    model = bundled(recipe.model)
+    if Path(model).exists() and Path(place.model).exists() and Path(model).samefile(place.model):
         return
     if recipe.model not in (place.model, recipe.from_run):
         raise ModelError(
@@ -135,6 +141,12 @@ def _with_presets(recipe: Recipe, rows: int, *, adapter: bool) -> Recipe:
 
 def _sources(data: Any) -> list[Source]:
     return [Source(data)] if isinstance(data, str) else [Source(**table) for table in data]
+
+
+def _read(source: Source, limit: int | None) -> Rows:
+    return read(
+        source.path, format=source.format, columns=source.columns, limit=limit, split=source.split, where=source.where
+    )
 
 
 def _mixed(kept: np.ndarray[Any, Any], sizes: list[int], sources: list[Source], seed: int) -> np.ndarray[Any, Any]:

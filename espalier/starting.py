@@ -9,9 +9,10 @@ import torch
 from torch import nn
 
 from espalier import seeding
-from espalier.catalogue import build
+from espalier.catalogue import address_of, build
+from espalier.contracts import Frozen, Scalar
 from espalier.errors import RecipeError
-from espalier.models.heads import base_of
+from espalier.models.heads import base_of, with_scalar_head
 from espalier.models.load import set_dropout
 from espalier.models.precision import decide
 from espalier.models.roles import Models, Role, assemble, declared
@@ -64,7 +65,7 @@ class Start:
         model = self.open()
         self._probe(model)
         fresh = plan.recipe.adapter is not None
-        model = self._attach(model)
+        model = self._attach(self._headed(model))
         set_dropout(model, on=plan.objective.dropout)
         if plan.options.activation_checkpointing:
             base_of(model).gradient_checkpointing_enable({"use_reentrant": False})
@@ -99,8 +100,23 @@ class Start:
             self.decisions = replace(self.decisions, layout=verdict.layout, layout_reason=verdict.reason)
             if verdict.layout != "trees":
                 self.tell.note(f"prompts are not shared: {verdict.reason}")
-        if "reference" in declared(self.plan.objective) and self.plan.options.reference == "cached":
+        still = isinstance(declared(self.plan.objective).get("reference"), Frozen)  # what moves cannot be cached
+        if still and self.plan.options.reference == "cached":
             self.key = weights_key(model, self.decisions.layout, self.decisions.precision.compute)
+
+    def _headed(self, model: nn.Module) -> nn.Module:
+        """The model under the head that the objective asks for."""
+        if not isinstance(getattr(self.plan.objective, "policy", None), Scalar):
+            return model
+        if self.plan.place.adapter is not None:
+            raise RecipeError(
+                f"{address_of(self.plan.objective)} puts a new head on a whole model, and {self.plan.place.adapter} is "
+                "an adapter: merge it into its model first, or start from the model."
+            )
+        if self.plan.recipe.adapter is not None and self.plan.options.strategy == "fsdp":
+            raise RecipeError("a scalar head with an adapter is merged at the end, which needs strategy = ddp.")
+        headed: nn.Module = with_scalar_head(model, seed=seeding.derive(self.plan.options.seed, "head"))
+        return headed
 
     def _attach(self, model: nn.Module) -> nn.Module:
         """The adapter of the recipe, or every weight."""

@@ -12,10 +12,12 @@ import torch
 
 from espalier import seeding
 from espalier.catalogue import build
+from espalier.contracts import Frozen
 from espalier.errors import RunError
 from espalier.evaluation.measure import Measurement
 from espalier.evaluation.report import write_report
 from espalier.handover import handover
+from espalier.models.heads import is_scalar
 from espalier.models.roles import Role, declared
 from espalier.opening import choose_device
 from espalier.planning import Plan, cache_folder, check, plan_run
@@ -128,6 +130,7 @@ class _Course:
             options.save_every or tenth,
             cache=ReferenceCache(cache_folder() / "reference.sqlite", key) if key else None,
             save=self._save,
+            moving=any(not isinstance(kind, Frozen) for kind in declared(plan.objective).values()),
         )
 
     def _write_start(self) -> None:
@@ -192,16 +195,20 @@ class _Course:
         def progress(what: str, done: int, total: int) -> None:
             self.tell(Event("evaluating", 0, {"text": what, "done": done, "total": total}), keep=False)
 
-        rows = [self.plan.store.row(n) for n in self.plan.held] if distributed.world_size() == 1 else []
+        measurable = distributed.world_size() == 1 and not is_scalar(self.models.policy.inner.model)
+        rows = [self.plan.store.row(n) for n in self.plan.held] if measurable else []
         return Measurement(self.run, rows, self.plan.renderer, self.plan.options.seed, progress)
 
     def _start_again(self) -> Role | None:
         """The policy as it was at step 0, for pairs: the objective's reference, or the weights read again."""
-        if "reference" in self.models.roles:
-            return self.models.reference
-        if "reference" not in declared(self.plan.objective):
+        kind = declared(self.plan.objective).get("reference")
+        if kind is None:
             return None
-        return self.start.again()
+        return (
+            self.models.reference
+            if isinstance(kind, Frozen) and "reference" in self.models.roles
+            else self.start.again()
+        )
 
     def _here(self) -> Here:
         return Here(-1, seeding.generator(self.plan.options.seed, "rehearsal"), self.job.cache)
@@ -278,5 +285,5 @@ class _Course:
         weights = checkpoints.whole(model)
         if distributed.rank() != 0:
             return
-        name = "adapter" if hasattr(model, "peft_config") else "model"
+        name = "adapter" if hasattr(model, "peft_config") and not is_scalar(model) else "model"
         handover(model, weights, self.plan.renderer, self.run.folder / name, base=self.plan.place.model)

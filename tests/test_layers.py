@@ -15,7 +15,7 @@ LAYERS = (  # from the ground up; the longest name that fits a module decides, a
     "train",
     " ".join(FAMILIES),
     "recipe overrides run indexing stages opening planning record starting tuning handover evaluation export audit "
-    "report world",
+    "report world advice",
     "api cli console serve studio doctor",
 )
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer.split()}

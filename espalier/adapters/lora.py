@@ -9,6 +9,7 @@ from torch import nn
 
 from espalier.catalogue import method
 from espalier.errors import RecipeError
+from espalier.models.heads import is_scalar
 from espalier.models.load import quietly
 
 
@@ -40,7 +41,7 @@ class LoRA:
             lora_alpha=self.alpha,  # type: ignore[arg-type]  # PEFT divides by the rank and takes any number
             lora_dropout=self.dropout,
             target_modules=list(self.targets) or "all-linear",
-            task_type="CAUSAL_LM",
+            task_type="SEQ_CLS" if is_scalar(model) else "CAUSAL_LM",  # a scalar head is trained beside the adapter
         )
         with quietly():
             attached: nn.Module = get_peft_model(cast("Any", model), config, autocast_adapter_dtype=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -40,6 +42,60 @@ def head_of(model: nn.Module) -> Head:
     weight, bias = _effective(layer)
     caps = (getattr(config, name, None) for name in SOFT_CAPS)
     return Head(weight, bias, _scale(config), next((float(cap) for cap in caps if cap), None))
+
+
+def with_scalar_head(model: nn.Module, *, seed: int) -> Any:
+    """The model's body under a head that gives one number, in transformers' own class for that.
+
+    The weights of the new head are drawn from N(0, 1 / (H + 1)); they are float32 and trained.
+
+    Args:
+        model: a causal language model, without an adapter; its body is taken over, not copied.
+        seed: of the draw.
+
+    Raises:
+        ModelError: transformers has no such class for this architecture.
+    """
+    from transformers import AutoModelForSequenceClassification
+
+    base = base_of(model)
+    config = copy.deepcopy(base.config)
+    config.num_labels = 1
+    try:
+        with torch.device("meta"):
+            made: Any = AutoModelForSequenceClassification.from_config(config)
+        width = made.score.in_features
+    except (ValueError, AttributeError) as error:
+        raise ModelError(
+            f"transformers has no reward model for {type(base).__name__} (no sequence classification with a head named "
+            "'score'). Give another model."
+        ) from error
+    setattr(made, made.base_model_prefix, base.base_model)
+    generator = torch.Generator().manual_seed(seed)
+    weight = torch.randn(1, width, generator=generator) / math.sqrt(width + 1)
+    made.score = nn.Linear(width, 1, bias=False, device=base.device)
+    with torch.no_grad():
+        made.score.weight.copy_(weight)
+    return made
+
+
+def is_scalar(model: nn.Module) -> bool:
+    """Whether a model has a scalar head, in place of one over tokens."""
+    return hasattr(base_of(model), "score")
+
+
+def score_of(model: nn.Module) -> Callable[[Tensor], Tensor]:
+    """What a scalar head makes of hidden states: [T, H] -> [T], float32 or wider."""
+    if not is_scalar(model):
+        raise ModelError(f"{type(base_of(model)).__name__} has no head that gives a score: it is no reward model.")
+    weight, bias = _effective(base_of(model).score)
+
+    def score(hidden: Tensor) -> Tensor:
+        wide = torch.promote_types(hidden.dtype, torch.float32)
+        bias_too = None if bias is None else bias.to(wide)
+        return nn.functional.linear(hidden.to(wide), weight.to(wide), bias_too)[:, 0]
+
+    return score
 
 
 def _scale(config: Any) -> float:

@@ -140,6 +140,12 @@ def load_model(target: str, *, dtype: torch.dtype, device: str, quantize: str | 
     """
     from transformers import AutoModelForCausalLM
 
+    kinds = getattr(load_config(target), "architectures", None) or []
+    if any(kind.endswith("ForSequenceClassification") for kind in kinds):
+        raise ModelError(
+            f"{target}: a {kinds[0]} gives scores and writes no text. Give a language model, or load it with "
+            "transformers' AutoModelForSequenceClassification."
+        )
     folder = Path(target)
     if folder.exists() and not any(folder.glob("*.safetensors")):
         pickles = [file.name for pattern in PICKLES for file in folder.glob(pattern)]

@@ -12,13 +12,16 @@ from torch import Tensor, nn
 
 from espalier import contracts
 from espalier.errors import RecipeError
-from espalier.trees.engine import Engine
+from espalier.models.heads import base_of
+from espalier.models.load import context_length
+from espalier.trees.engine import Engine, States
 from espalier.trees.forest import Forest
-from espalier.trees.logps import Functional
+from espalier.trees.logps import Contextual, Functional
 
 Kind = contracts.Frozen | contracts.Ema | contracts.Copy
 Context = Callable[[], contextlib.AbstractContextManager[Any]]
 Mirror = Callable[[], list[tuple[Tensor, Tensor]]]
+Functionals = Mapping[str, Functional | Contextual]
 
 
 class Role:
@@ -64,11 +67,16 @@ class Role:
         """Where the model is."""
         return self.inner.device
 
+    @property
+    def longest(self) -> int | None:
+        """Tokens of the longest row the model was made for; None where there is no limit."""
+        return context_length(base_of(self.inner.model).config)
+
     def answers(
         self,
         forest: Forest,
-        functionals: Mapping[str, Functional] | None = None,
-        states: Literal["last", "before"] | None = None,
+        functionals: Functionals | None = None,
+        states: States | None = None,
     ) -> dict[str, Tensor]:
         """What `Engine.forward` answers, in forest order.
 
@@ -87,18 +95,20 @@ class Role:
         """The same, summed over each completion. [completions]"""
         return forest.sum_tokens(self.token_logps(forest))
 
+    def scores(self, forest: Forest) -> Tensor:
+        """What the scalar head gives at each completion's last token. [completions]"""
+        return self.answers(forest, states="scores")["scores"]
+
     def follow(self, mix: float) -> None:
         """copy <- (1 - mix) * copy + mix * policy."""
         with torch.no_grad():
             for source, twin in self.mirror():
                 twin.lerp_(source.to(twin.dtype), mix)
 
-    def _in_pieces(
-        self, forest: Forest, functionals: Mapping[str, Functional] | None, states: Literal["last", "before"] | None
-    ) -> dict[str, Tensor]:
+    def _in_pieces(self, forest: Forest, functionals: Functionals | None, states: States | None) -> dict[str, Tensor]:
         groups = forest.pieces(self.max_tokens, shared=self.inner.layout == "trees")
         groups += [[]] * (self.most(len(groups)) - len(groups))
-        level: Literal["completion", "token"] = "completion" if states == "last" else "token"
+        level: Literal["completion", "token"] = "token" if states in (None, "before") else "completion"
         owner = forest.owner(level)
         whole: dict[str, Tensor] = {}
         for group in groups:
@@ -156,7 +166,7 @@ def assemble(
     roles = {}
     for name, kind in declared(objective).items():
         still = isinstance(kind, contracts.Frozen)
-        if cached and still and not fresh_adapter:
+        if cached and isinstance(kind, contracts.Frozen) and not kind.live and not fresh_adapter:
             describe = f"{base}, as it is before the first step"
             roles[name] = Role(policy.engine, max_tokens=policy.max_tokens, describe=describe, transient=True)
         else:

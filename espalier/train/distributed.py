@@ -90,6 +90,15 @@ def agreed(value: T) -> T:
     return box[0]
 
 
+def gathered(value: T) -> list[T]:
+    """What every rank found, on every rank, in the order of the ranks."""
+    if world_size() == 1:
+        return [value]
+    found: list[Any] = [None] * world_size()
+    dist.all_gather_object(found, value)
+    return found
+
+
 def spread(models: Models, strategy: str) -> None:
     """Have the ranks train the policy together; alone, nothing changes.
 

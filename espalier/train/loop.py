@@ -1,8 +1,4 @@
-"""The one loop: every objective, every adapter, any number of pieces and ranks.
-
-`optimize` is its heart. A loss is totals over examples; the counts they are divided by are summed over pieces and ranks
-before the first backward pass. So 8 x 1, 2 x 4 and 1 x 8 give the same gradient.
-"""
+"""The one loop: every objective, every adapter; `train/step.py` is its heart."""
 
 from __future__ import annotations
 
@@ -16,11 +12,11 @@ import torch
 from torch import Tensor
 
 from espalier import seeding
-from espalier.contracts import Loss
 from espalier.errors import RunError
 from espalier.models.roles import Models
 from espalier.train import distributed, schedules
 from espalier.train.reference import ReferenceCache
+from espalier.train.step import Totals, optimize
 from espalier.train.store import Order, Store
 from espalier.trees.forest import Forest
 from espalier.trees.tree import Tree
@@ -84,92 +80,7 @@ class Job:
     cache: ReferenceCache | None = None
     save: Callable[[int, bool], None] = lambda step, best: None  # writes a checkpoint; best or not
     best: float = math.inf  # lowest held-back loss so far
-
-
-class Totals:
-    """Sums over pieces: each term by its count, each metric by its examples."""
-
-    def __init__(self) -> None:
-        self.terms: dict[str, float] = {}
-        self.metrics: dict[str, float] = {}
-        self.examples = 0
-
-    def add(self, loss: Loss, forest: Forest) -> None:
-        """Add one piece."""
-        for name, term in loss.terms.items():
-            self.terms[name] = self.terms.get(name, 0.0) + term.weight * float(term.total.detach())
-        for name, values in loss.metrics.items():
-            self.metrics[name] = self.metrics.get(name, 0.0) + float(values.sum())
-        self.examples += forest.examples
-
-    def means(self, counts: dict[str, float]) -> dict[str, float]:
-        """Everything per its count over all ranks; `loss` is the sum of the weighted terms."""
-        summed = {name: distributed.sum_over_ranks(total) / counts[name] for name, total in self.terms.items()}
-        examples = max(1.0, distributed.sum_over_ranks(self.examples))
-        found = {"loss": sum(summed.values())}
-        found |= {name: value for name, value in summed.items() if len(summed) > 1 and name != "loss"}
-        return found | {name: distributed.sum_over_ranks(total) / examples for name, total in self.metrics.items()}
-
-
-def optimize(
-    objective: Any,
-    models: Models,
-    forest: Forest,
-    optimizer: torch.optim.Optimizer,
-    *,
-    max_tokens: int | None = None,
-    max_norm: float = 1.0,
-) -> dict[str, float]:
-    """One optimizer step on a prepared batch, in as many pieces as memory asks for, the same number on every rank.
-
-    Args:
-        objective: anything with `loss(models, piece)`.
-        models: the roles it declared.
-        forest: the batch; its counts are known.
-        optimizer: torch's contract; one with `fused = True` updates inside backward and gets a single piece.
-        max_tokens: tokens computed at once.
-        max_norm: gradients are clipped to this norm; 0 for none.
-
-    Returns:
-        The loss, the metrics' means and the gradient norm, over all ranks.
-
-    Raises:
-        RunError: the loss or the gradient is not a finite number; no weight has changed.
-    """
-    counts = {name: distributed.sum_over_ranks(count) or 1.0 for name, count in forest.counts.items()}
-    fused = getattr(optimizer, "fused", False) is True
-    shared = models.policy.inner.layout == "trees"
-    own = 1 if fused else len(forest.pieces(max_tokens, shared=shared))
-    pieces = forest.split(None if fused else max_tokens, pieces=distributed.most_over_ranks(own), shared=shared)
-    totals = Totals()
-    for i, piece in enumerate(pieces):
-        with distributed.no_sync(models.policy.engine, last=i == len(pieces) - 1):
-            loss = objective.loss(models, piece)
-            value = sum(term.weight * term.total / counts[name] for name, term in loss.terms.items())
-            (value * distributed.world_size()).backward()  # DDP and FSDP2 average over ranks; this makes it the sum
-        totals.add(loss, piece)
-    report = totals.means(counts)
-    norm = clip([p for group in optimizer.param_groups for p in group["params"]], max_norm)
-    if not math.isfinite(report["loss"]) or not math.isfinite(norm):
-        optimizer.zero_grad(set_to_none=True)
-        raise RunError(_not_finite(objective, models, pieces, report["loss"]))
-    optimizer.step()
-    optimizer.zero_grad(set_to_none=True)
-    return report | {"grad_norm": norm}
-
-
-def clip(parameters: Sequence[Tensor], max_norm: float) -> float:
-    """Clip gradients to a norm and return the norm they had."""
-    with_grad = [p for p in parameters if p.grad is not None]
-    norm: Any = torch.nn.utils.clip_grad_norm_(with_grad, max_norm or math.inf)
-    return float(norm.full_tensor() if hasattr(norm, "full_tensor") else norm)
-
-
-def _not_finite(objective: Any, models: Models, pieces: Sequence[Forest], loss: float) -> str:
-    return (
-        f"the loss became {loss} on a batch of {sum(p.examples for p in pieces)} examples; no weight was changed by it."
-        " Lower the learning rate, or look for weights that are not finite or overflow (dtype = float32 tells)."
-    )
+    moving: bool = False  # the loss is measured against roles that move, so the newest weights count as the best
 
 
 def steps_of(job: Job, start: int) -> Iterator[tuple[int, list[Tree]]]:
@@ -216,7 +127,7 @@ def fit(
         stopping = bool(distributed.most_over_ranks(stop()))
         if job.held and (done % job.eval_every == 0 or done == job.steps):
             found = evaluate(job)
-            best = found["loss"] < job.best
+            best = job.moving or found["loss"] < job.best
             job.best = min(job.best, found["loss"])
             listen(Event("eval", done, found | {"best": best}))
             job.save(done, best)
@@ -246,7 +157,7 @@ def _minibatches(job: Job, forest: Forest, number: int) -> Iterator[Forest]:
 
 def _check_start(job: Job, loss: float) -> None:
     """Where the formula fixes the loss of an untouched policy, it must come out."""
-    expected = type(job.objective).loss_at_start
+    expected = job.objective.loss_at_start
     exact = job.models.policy.inner.autocast is None
     if expected is not None and abs(loss - expected) > (1e-4 if exact else 2e-2):
         raise RunError(

@@ -16,13 +16,14 @@ import torch
 from torch import Tensor, nn
 
 from espalier.errors import ModelError
-from espalier.models.heads import base_of, body_of, head_of
+from espalier.models.heads import base_of, body_of, head_of, score_of
 from espalier.trees import attention
 from espalier.trees.forest import Forest
-from espalier.trees.logps import Functional, token_logps
+from espalier.trees.logps import Contextual, Functional, token_logps
 from espalier.trees.tree import Tree
 
 LayoutName = Literal["trees", "rows"]
+States = Literal["last", "before", "scores"]
 
 
 class Engine(nn.Module):
@@ -60,8 +61,8 @@ class Engine(nn.Module):
         self,
         forest: Forest,
         *,
-        functionals: Mapping[str, Functional] | None = None,
-        states: Literal["last", "before"] | None = None,
+        functionals: Mapping[str, Functional | Contextual] | None = None,
+        states: States | None = None,
     ) -> dict[str, Tensor]:
         """Answers per counted token: "logps" [tokens], one entry per functional, and on request "states".
 
@@ -69,7 +70,8 @@ class Engine(nn.Module):
             forest: the examples; may be empty, the answers then are too but take part in the backward pass.
             functionals: per-token functions of the logits, by name. Each [tokens] or [tokens, k].
             states: hidden states at each completion's "last" token [completions, H], or at the position "before" each
-                counted token [tokens, H]; then no logits are computed.
+                counted token [tokens, H], or in place of states the "scores" that a scalar head gives at the last token
+                [completions]; then no logits are computed.
         """
         asked = forest
         if not forest.examples:  # ranks without rows still take part in every collective
@@ -77,6 +79,8 @@ class Engine(nn.Module):
         hidden, sources, last = self._hidden(forest)
         if states == "last":
             found = {"states": hidden[last]}
+        elif states == "scores":
+            found = {"scores": score_of(self.model)(hidden[last])}
         elif states == "before":
             found = {"states": hidden[sources][forest.layout.scored]}
         else:
@@ -88,6 +92,7 @@ class Engine(nn.Module):
                 functionals=functionals,
                 tile=self.tile,
                 compute=self.autocast,
+                seen=layout.seen,
             )
             found = {name: values[layout.scored] for name, values in unique.items()}
         return found if asked is forest else {name: values[:0] + 0 * values.sum() for name, values in found.items()}

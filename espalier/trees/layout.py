@@ -29,6 +29,21 @@ class Layout:
     node_of: Tensor  # [N]
     cached: dict[Any, Any] = field(default_factory=dict)  # what an attention backend works out once per window
 
+    def seen(self, part: slice, vocabulary: int) -> Tensor:
+        """Which tokens stand before each of these scored tokens in its path. [t, V]"""
+        sources = self.sources[part]
+        rows: list[Any] = []
+        columns: list[Any] = []
+        places = zip(sources.tolist(), self.node_of[sources].tolist(), strict=True)
+        for row, (source, node) in enumerate(places):
+            before = [self.nodes[n].ids for n in self.ancestors[node]]
+            before.append(self.nodes[node].ids[: source - self.starts[node] + 1])
+            columns += before
+            rows.append(np.full(sum(len(ids) for ids in before), row))
+        found = torch.zeros(len(sources), vocabulary, dtype=torch.bool)
+        found[torch.from_numpy(_joined(rows)), torch.from_numpy(_joined(columns))] = True
+        return found.to(sources.device)
+
 
 def lay_out(
     paths: Sequence[Branch], nodes: list[Node], chains: Sequence[Sequence[int]], device: torch.device

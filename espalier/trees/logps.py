@@ -47,6 +47,14 @@ class Head:
 
 
 Functional = Callable[[Tensor, Tensor], Tensor]  # (logits [t, V], targets [t]) -> [t] or [t, k], differentiable
+Seen = Callable[[slice, int], Tensor]  # (which targets, V) -> [t, V]: which tokens stand before each of them
+
+
+@dataclass(frozen=True)
+class Contextual:
+    """A functional that is also told what stands before each target: (logits [t, V], targets [t], seen [t, V])."""
+
+    of: Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 def entropy(logits: Tensor, targets: Tensor) -> Tensor:
@@ -60,9 +68,10 @@ def token_logps(
     head: Head,
     targets: Tensor,
     *,
-    functionals: Mapping[str, Functional] | None = None,
+    functionals: Mapping[str, Functional | Contextual] | None = None,
     tile: int | None = None,
     compute: torch.dtype | None = None,
+    seen: Seen | None = None,
 ) -> dict[str, Tensor]:
     """log p(target | hidden) per token, and any other per-token functional of the same logits.
 
@@ -73,13 +82,14 @@ def token_logps(
         functionals: further functions of a tile's logits, by name.
         tile: tokens per tile; by default as many as suit the device.
         compute: dtype of the matrix products; the hidden states' own by default. Sums are float32, or wider.
+        seen: which tokens stand before the targets, for contextual functionals.
 
     Returns:
         "logps" [T] and one entry per functional.
     """
     functionals = dict(functionals or {})
     tile = tile or max(SMALLEST_TILE, TILE_BYTES.get(hidden.device.type, ELSEWHERE) // (4 * head.weight.shape[0]))
-    how = _How(head, tuple(functionals.values()), tile, compute or hidden.dtype, torch.is_grad_enabled())
+    how = _How(head, tuple(functionals.values()), tile, compute or hidden.dtype, torch.is_grad_enabled(), seen)
     found = _Tiles.apply(hidden, head.weight, head.bias, targets, how)  # type: ignore[no-untyped-call]  # torch's own
     return dict(zip(["logps", *functionals], found, strict=True))
 
@@ -89,10 +99,11 @@ class _How:
     """What does not change within one call."""
 
     head: Head
-    functionals: tuple[Functional, ...]
+    functionals: tuple[Functional | Contextual, ...]
     tile: int
     compute: torch.dtype
     differentiable: bool
+    seen: Seen | None = None
 
     def tiles(self, hidden: Tensor, cast: Tensor, targets: Tensor) -> Iterator[tuple[slice, Tensor, Tensor, Tensor]]:
         """Each tile's place, logits [t, V], softmax [t, V] and targets [t]."""
@@ -100,6 +111,18 @@ class _How:
             part = slice(a, a + self.tile)
             z = self.head._capped(self.head._raw(hidden[part].to(self.compute), cast))
             yield part, z, torch.softmax(z, -1), targets[part]
+
+    def more(self, part: slice, z: Tensor, targets: Tensor) -> list[Tensor]:
+        """The functionals of one tile."""
+        found = []
+        for functional in self.functionals:
+            if isinstance(functional, Contextual):
+                if self.seen is None:
+                    raise ValueError("a contextual functional needs `seen`: which tokens stand before each target")
+                found.append(functional.of(z, targets, self.seen(part, z.shape[1])))
+            else:
+                found.append(functional(z, targets))
+        return found
 
     def raw(self, slope: Tensor, z: Tensor) -> Tensor:
         """A gradient in the logits, back through cap and scale to the matrix product; overwrites it."""
@@ -123,7 +146,7 @@ class _Tiles(torch.autograd.Function):
         for part, z, p, y in how.tiles(hidden, cast, targets):
             total = z.amax(-1) - p.amax(-1).log_()  # exact, and a quarter of the time of logsumexp
             logp = z.gather(1, y[:, None])[:, 0] - total
-            found.append([logp, *(f(z, y) for f in how.functionals)])
+            found.append([logp, *how.more(part, z, y)])
             if slope is not None:
                 dz = how.raw(_minus_onehot(p, y), z)
                 slope[part] = torch.mm(dz.to(how.compute), cast) if frozen else dz
@@ -163,7 +186,7 @@ def _again(ctx: Any, grad: Tensor, more: tuple[Tensor, ...]) -> tuple[Tensor, Te
     dw = torch.zeros_like(weight, dtype=wide) if weight.requires_grad else None
     db = torch.zeros_like(bias, dtype=grad.dtype) if bias is not None and bias.requires_grad else None
     for part, z, p, y in how.tiles(hidden, cast, targets):
-        extra = _through(how.functionals, z, y, [g[part] for g in more])
+        extra = _through(how, part, z, y, [g[part] for g in more])
         dz = _minus_onehot(p, y).mul_(-grad[part, None])
         dz = how.raw(dz if extra is None else dz.add_(extra), z)
         if db is not None:
@@ -180,12 +203,12 @@ def _minus_onehot(p: Tensor, targets: Tensor) -> Tensor:
     return p.scatter_add_(1, targets[:, None], torch.full_like(targets[:, None], -1, dtype=p.dtype))
 
 
-def _through(functionals: tuple[Functional, ...], z: Tensor, targets: Tensor, grads: list[Tensor]) -> Tensor | None:
+def _through(how: _How, part: slice, z: Tensor, targets: Tensor, grads: list[Tensor]) -> Tensor | None:
     """Gradient of the functionals in the logits of one tile."""
-    if not functionals:
+    if not how.functionals:
         return None
     with torch.enable_grad():
         leaf = z.detach().requires_grad_()
-        values = [f(leaf, targets) for f in functionals]
+        values = how.more(part, leaf, targets)
         kept = [(v, g) for v, g in zip(values, grads, strict=True) if v.requires_grad]
         return torch.autograd.grad([v for v, _ in kept], leaf, [g for _, g in kept])[0] if kept else None

@@ -6,7 +6,7 @@ from peft import IA3Config, LoraConfig, get_peft_model
 from transformers import LlamaForSequenceClassification, LlamaModel
 
 from espalier.errors import ModelError
-from espalier.models.heads import base_of, body_of, head_of
+from espalier.models.heads import base_of, body_of, head_of, is_scalar, with_scalar_head
 from espalier.trees.engine import Engine
 from espalier.trees.forest import Forest
 from tests.models.tiny import config_of, tiny
@@ -155,3 +155,35 @@ def test_a_model_without_a_head_or_a_body_is_refused():
             head_of(headless)
     with pytest.raises(ModelError, match="it has no body"):
         body_of(LlamaModel(config_of("llama")))
+
+
+@pytest.mark.parametrize("name", ["llama", "gpt2", "gpt_neox", "opt", "gemma3_text", "bloom"])
+def test_equals_the_scores_of_transformers_own_classes(name):
+    whole = tiny(name)
+    body = {key: value.clone() for key, value in whole.base_model.state_dict().items()}
+    scoring = with_scalar_head(whole, seed=3)
+    assert is_scalar(scoring) and not is_scalar(whole)
+    forest = Forest.plant(garden())
+    layout = "rows" if name == "bloom" else "trees"  # its attention cannot share
+    with torch.no_grad():
+        found = Engine(scoring, layout=layout)(forest, states="scores")["scores"]
+        scoring.config.pad_token_id = None
+        for value, path in zip(found, forest.paths, strict=True):
+            own = scoring(torch.from_numpy(path.ids).long()[None]).logits[0, 0]
+            torch.testing.assert_close(value, own, atol=1e-5, rtol=1e-5)
+    for key, value in scoring.base_model.state_dict().items():
+        assert torch.equal(value, body[key])
+
+
+def test_a_new_scalar_head_is_small_and_the_seeds():
+    one, same, other = (with_scalar_head(tiny("llama", hidden_size=512), seed=seed).score.weight for seed in (1, 1, 2))
+    assert torch.equal(one, same) and not torch.equal(one, other)
+    assert one.std().item() == pytest.approx(513**-0.5, rel=0.1)
+    assert one.dtype == torch.float32 and one.requires_grad
+
+
+def test_a_scalar_head_that_cannot_be_is_refused():
+    with pytest.raises(ModelError, match="transformers has no reward model for GraniteForCausalLM"):
+        with_scalar_head(tiny("granite"), seed=0)
+    with pytest.raises(ModelError, match="LlamaForCausalLM has no head that gives a score"):
+        Engine(tiny("llama"))(Forest.plant(garden()), states="scores")

@@ -8,6 +8,7 @@ from peft import LoraConfig, get_peft_model
 
 from espalier import contracts
 from espalier.errors import RecipeError
+from espalier.models.heads import with_scalar_head
 from espalier.models.roles import Models, Role, assemble
 from espalier.trees.engine import Engine
 from espalier.trees.forest import Forest
@@ -138,3 +139,26 @@ def test_a_role_named_like_an_adapter_is_refused():
     adapted.add_adapter("reference", LoraConfig(r=2, target_modules=["q_proj"], task_type="CAUSAL_LM"))
     with pytest.raises(RecipeError, match="already has an adapter named 'reference'"):
         assemble(Preferring(), policy_of(adapted), fresh_adapter=False)
+
+
+def test_a_live_reference_stays_beside_its_cache():
+    class Asking:
+        reference: ClassVar[contracts.Frozen] = contracts.Frozen(live=True)
+
+    models = assemble(Asking(), policy_of(tiny("llama")), fresh_adapter=False, cached=True)
+    before = answer(models.reference)
+    models.forget_transient()
+    train(models.policy)
+    torch.testing.assert_close(answer(models.reference), before)
+    assert models.policy.longest == 128
+
+
+def test_scores_in_pieces_are_the_scores_at_once():
+    scoring = policy_of(with_scalar_head(tiny("llama"), seed=0))
+    forest = Forest.plant(garden())
+    whole = scoring.scores(forest)
+    assert whole.shape == (forest.size("completion"),) and whole.requires_grad
+    scoring.max_tokens = 30
+    with torch.no_grad():
+        torch.testing.assert_close(scoring.scores(forest), whole.detach(), atol=1e-5, rtol=1e-5)
+        assert scoring.scores(Forest.plant([])).shape == (0,)

@@ -10,7 +10,7 @@ from torch.testing import assert_close
 from espalier.errors import RecipeError, RowError
 from espalier.objectives.dpo import DPO, dpo_loss
 from espalier.render import Renderer
-from espalier.train.loop import optimize
+from espalier.train.step import optimize
 from espalier.trees.forest import Forest
 from espalier.trees.tree import Field, Tree
 from tests.tokenizers import chat_tokenizer

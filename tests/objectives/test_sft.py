@@ -9,7 +9,7 @@ from torch.testing import assert_close
 from espalier.errors import RowError
 from espalier.objectives.sft import SFT, sft_loss
 from espalier.render import Renderer
-from espalier.train.loop import optimize
+from espalier.train.step import optimize
 from espalier.trees.forest import Forest
 from espalier.trees.tree import Branch, Tree
 from tests.tokenizers import chat_tokenizer

@@ -18,7 +18,8 @@ from espalier.objectives.dpo import DPO
 from espalier.objectives.sft import SFT
 from espalier.recipe import Recipe
 from espalier.train import distributed
-from espalier.train.loop import Changed, optimize
+from espalier.train.loop import Changed
+from espalier.train.step import optimize
 from tests import running
 from tests.train.toys import here, lora, pair, policy_of, single, small
 

@@ -13,7 +13,8 @@ from espalier.errors import RunError
 from espalier.objectives.dpo import DPO
 from espalier.objectives.sft import SFT
 from espalier.train import loop
-from espalier.train.loop import Job, evaluate, fit, optimize
+from espalier.train.loop import Job, evaluate, fit
+from espalier.train.step import optimize
 from espalier.trees.forest import Forest
 from tests.train.toys import (
     Kept,

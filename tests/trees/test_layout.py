@@ -1,5 +1,7 @@
 """The flat stream of a forest."""
 
+import torch
+
 from espalier.trees.forest import Forest
 from tests.trees.exact import garden
 
@@ -28,3 +30,16 @@ def test_a_parent_stands_before_its_children_and_its_ancestors_lead_to_it():
         assert (chain[-1] if chain else -1) == node.parent < n
         assert layout.node_of[layout.starts[n]] == n
         assert sum(len(layout.nodes[above].ids) for above in chain) == node.start
+
+
+def test_what_stands_before_a_scored_token_is_its_path_so_far():
+    for min_shared in (1, 8):
+        forest = Forest.plant(garden(), min_shared=min_shared)
+        layout = forest.layout
+        parts = [layout.seen(slice(at, at + 7), 60) for at in range(0, len(layout.targets), 7)]  # as tiles ask for it
+        seen = torch.cat(parts)[layout.scored]
+        expected = torch.zeros_like(seen)
+        places = ((path, place) for path in forest.paths for place in path.counted)
+        for row, (path, place) in enumerate(places):
+            expected[row, path.ids[:place]] = True
+        assert torch.equal(seen, expected)

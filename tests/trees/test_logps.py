@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from espalier.trees import logps
-from espalier.trees.logps import Head, entropy, token_logps
+from espalier.trees.logps import Contextual, Head, entropy, token_logps
 
 WIDE = torch.float64
 HEADS = [{}, {"scale": 0.25}, {"softcap": 2.0}, {"scale": 3.0, "softcap": 1.5}]
@@ -66,3 +66,16 @@ def test_a_functional_of_several_values_and_one_without_a_gradient():
     assert found["two"].shape == (5, 2) and found["rank"].dtype == torch.long
     (gradient,) = torch.autograd.grad(found["two"].sum(), hidden)
     torch.testing.assert_close(gradient, head.weight[:2].sum(0).expand(5, 4))
+
+
+def test_a_contextual_functional_is_told_what_stands_before_each_target_in_both_passes():
+    hidden, head, targets = torch.randn(5, 4, requires_grad=True), Head(torch.randn(6, 4)), torch.arange(5)
+    seen = torch.rand(5, 6) < 0.5
+    functionals = {"seen": Contextual(lambda z, y, before: (z * before).sum(-1))}
+    options = {"tile": 2, "functionals": functionals, "seen": lambda part, size: seen[part, :size]}
+    found = token_logps(hidden, head, targets, **options)["seen"]
+    torch.testing.assert_close(found, (head.logits(hidden) * seen).sum(-1))
+    (gradient,) = torch.autograd.grad(found.sum(), hidden)
+    torch.testing.assert_close(gradient, seen.float() @ head.weight)
+    with pytest.raises(ValueError, match="needs `seen`"):
+        token_logps(hidden, head, targets, functionals=functionals)
