@@ -1,22 +1,36 @@
 """Answering from passages: how passages and a question become a prompt, and how a reply is taken apart.
 
-A reply quotes the sentences it rests on before it gives the answer, so that each can be found in the passages:
+Each sentence has a label, passage and letter. A reply quotes the sentences it rests on, label first, before it gives
+the answer; so each can be found in the passages, and a small model need not say which before it has pointed at it:
 
-    Quote: Belmi Dorvan was born in Kastel in 1874.
+    [1] Belmi Dorvan
+    [1a] Belmi Dorvan was born in Kastel in 1874.
+    [1b] Belmi Dorvan worked as a mason.
+    Question: Where was Belmi Dorvan born?
+
+    Quote: [1a] Belmi Dorvan was born in Kastel in 1874.
     Answer: Kastel
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from string import ascii_lowercase
+
+from espalier.knowledge.chunks import sentences
 
 INSTRUCTION = (
-    "Answer from the passages. Quote the sentences that answer the question, then give the answer. "
-    "If no passage does, the answer is: not stated."
+    "Answer from the passages. Quote the sentences that answer the question, each with its label, then give the "
+    "answer. If no passage does, the answer is: not stated."
 )
 ABSTAINED = "not stated"
 QUOTE, ANSWER, QUESTION = "Quote:", "Answer:", "Question:"
+_POINT = re.compile(r"^(?:[#>*+-]+\s+)+")  # Markdown's marks of headings, quotations and points
+_LABEL = re.compile(r"^\[\d+[a-z]?\]\s*")
+
+Shown = Sequence[tuple[str, str]]  # title, which may be empty, and text of each passage
 
 
 @dataclass(frozen=True)
@@ -32,34 +46,59 @@ class Reading:
         return self.answer.strip().rstrip(".").casefold() in ("", ABSTAINED)
 
 
-def prompt(question: str, passages: Sequence[tuple[str, str]], *, instruction: str = INSTRUCTION) -> str:
+def prompt(question: str, passages: Shown, *, instruction: str = INSTRUCTION) -> str:
     """What a model reads: the instruction, the passages, the question.
 
     Args:
         question: as it was asked.
-        passages: title (may be empty) and text of each, best first; none at all asks closed-book.
+        passages: best first; none at all asks closed-book.
         instruction: stands before the passages.
     """
-    asked = f"{QUESTION} {' '.join(question.split())}"
+    asked = f"{QUESTION} {_line(question)}"
     if not passages:
         return asked
-    shown = [
-        f"[{number}] {f'{title}: ' if title else ''}{' '.join(text.split())}"
-        for number, (title, text) in enumerate(passages, 1)
+    lines = [instruction]
+    for number, (title, text) in enumerate(passages, 1):
+        lines.append(f"[{number}] {_line(title)}".rstrip())
+        lines += [f"[{label}] {sentence}" for label, sentence in labeled(number, text)]
+    return "\n".join((*lines, asked))
+
+
+def labeled(number: int, text: str) -> list[tuple[str, str]]:
+    """The sentences of a passage with their labels: 2a, 2b, ...; what comes after the last letter belongs to it."""
+    spans = sentences(text)
+    last = len(ascii_lowercase) - 1
+    if len(spans) > last + 1:
+        spans = [*spans[:last], (spans[last][0], spans[-1][1])]
+    found = [_POINT.sub("", _line(text[start:end])) for start, end in spans]
+    return [(f"{number}{letter}", sentence) for letter, sentence in zip(ascii_lowercase, found, strict=False)]
+
+
+def reply(answer: str, quotes: Sequence[str] = (), passages: Shown = ()) -> str:
+    """What a model should write; an answer without quotes abstains or was asked closed-book.
+
+    Args:
+        answer: the answer.
+        quotes: the sentences it rests on.
+        passages: what was shown: each quote is given the label that it has there.
+    """
+    labels = {sentence: label for n, (_, text) in enumerate(passages, 1) for label, sentence in labeled(n, text)}
+    lines = [
+        f"{QUOTE} [{labels[_line(quote)]}] {quote}" if _line(quote) in labels else f"{QUOTE} {quote}"
+        for quote in quotes
     ]
-    return "\n".join((instruction, *shown, asked))
-
-
-def reply(answer: str, quotes: Sequence[str] = ()) -> str:
-    """What a model should write; an answer without quotes abstains or was asked closed-book."""
-    return "\n".join((*(f"{QUOTE} {quote}" for quote in quotes), f"{ANSWER} {answer}"))
+    return "\n".join((*lines, f"{ANSWER} {answer}"))
 
 
 def read(text: str) -> Reading:
-    """Take a reply apart; one that does not keep to the form is all answer."""
+    """Take a reply apart, without labels; one that does not keep to the form is all answer."""
     lines = [line.strip() for line in text.strip().splitlines()]
-    quotes = tuple(line.removeprefix(QUOTE).strip() for line in lines if line.startswith(QUOTE))
+    quotes = tuple(_LABEL.sub("", line.removeprefix(QUOTE).strip()) for line in lines if line.startswith(QUOTE))
     answers = [line.removeprefix(ANSWER).strip() for line in lines if line.startswith(ANSWER)]
     if answers:
         return Reading(answers[-1], quotes)
     return Reading(" ".join(line for line in lines if not line.startswith(QUOTE)), quotes)
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())

@@ -60,7 +60,8 @@ def conversation(made: Context) -> Row:
     for number, question in enumerate(made.questions):
         asked = reading.prompt(question.text, () if number else made.shown())
         messages.append({"role": "user", "content": asked})
-        messages.append({"role": "assistant", "content": reading.reply(question.answer, question.quotes)})
+        reply = reading.reply(question.answer, question.quotes, made.shown())
+        messages.append({"role": "assistant", "content": reply})
     return Row(messages=messages, kind="reading")
 
 
@@ -87,7 +88,8 @@ def shelves(world: World, count: int, draw: random.Random, *, language: Language
             wanted = [place["start"] for place in row["citations"] if place["document"] == name]
             chunk = next((c for c in pieces[name] if wanted and c.start <= wanted[0] < c.end), pieces[name][0])
             shown.append((chunk.title, texts[name][chunk.start : chunk.end]))
-        reply = reading.reply(row["answers"][0], row["quotes"]) if row["answers"] else reading.reply(reading.ABSTAINED)
+        answer = row["answers"][0] if row["answers"] else reading.ABSTAINED
+        reply = reading.reply(answer, row["quotes"], shown)
         yield spoken(Row(prompt=reading.prompt(row["question"], shown), completion=reply, kind=f"shelf {language}"))
 
 
@@ -143,17 +145,18 @@ LESSONS: dict[str, tuple[Part, ...]] = {
         reads(0.3, replace(SHORT, passages=(2, 2), questions=4)),
         Part(0.2, writings),
     ),
-    "second": (
-        reads(0.17, Mixture(passages=(1, 2))),
-        reads(0.40, Mixture(passages=(3, 4), hard=0.9, questions=4)),
-        reads(0.08, Mixture(passages=(5, 6), hard=0.9, questions=5)),
+    "second": (  # many facts in one passage: which of them answers; then many passages: which of them
+        reads(0.38, Mixture(passages=(1, 1), facts=(4, 7), questions=10, kinds=MIXED)),
+        reads(0.06, Mixture(passages=(1, 2), questions=5, kinds=MIXED)),
+        reads(0.20, Mixture(passages=(3, 4), hard=0.9, questions=8, kinds=MIXED)),
+        reads(0.05, Mixture(passages=(5, 6), hard=0.9, questions=8, kinds=MIXED)),
+        Part(0.04, shelves),
         Part(0.02, closed),
-        Part(0.03, writings),
-        Part(0.14, prompted(sums.rows)),
-        Part(0.06, prompted(judging.relevance_rows)),
-        Part(0.05, prompted(judging.query_rows)),
+        Part(0.11, prompted(sums.rows)),
+        Part(0.05, prompted(judging.relevance_rows)),
+        Part(0.03, prompted(judging.query_rows)),
         Part(0.01, prompted(judging.document_rows)),
-        Part(0.01, prompted(reviews.reviews)),
+        Part(0.02, prompted(reviews.reviews)),
         Part(0.01, prompted(reviews.greetings)),
         Part(0.02, prompted(told)),
     ),

@@ -84,10 +84,10 @@ def test_json_with_a_model(model, capsys):
 
 
 def test_a_real_model_answers_something(tmp_path, capsys):
-    save_model(tmp_path / "model", max_position_embeddings=240)
+    save_model(tmp_path / "model", max_position_embeddings=280)
     assert main(["ask", "kb", "Belmi 차는", "--model", "model", "--max-tokens", "3"]) == 0
     said = capsys.readouterr().out
-    assert "note: the model reads 240 tokens, so it is shown 1 of 2 passages" in said
+    assert "note: the model reads 280 tokens, so it is shown 1 of 2 passages" in said
     assert "no source is quoted; shown were:" in said
 
 

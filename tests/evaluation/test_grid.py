@@ -31,7 +31,7 @@ def reads(prompt: str) -> str:
 
 def first_only(prompt: str) -> str:
     """Answers from the first passage."""
-    line = next((line.partition("] ")[2] for line in prompt.splitlines() if line.startswith("[1]")), "")
+    line = next((line.partition("] ")[2] for line in prompt.splitlines() if line.startswith("[1a]")), "")
     return told(line.split()[-1].rstrip("."), line) if line else told("not stated")
 
 

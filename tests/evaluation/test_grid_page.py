@@ -1,6 +1,7 @@
 """The page of several models under several conditions."""
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -59,6 +60,18 @@ def test_the_page_opens_with_the_sentence_and_holds_every_table(grid):
         "kb.sqlite",
     ):
         assert part in words
+
+
+def test_what_is_named_stands_first_and_the_rest_is_folded(grid):
+    words = read(html(replace(grid, shown=("f1",))))
+    rest = words.partition("Some of the rows")[2].partition("Other numbers")[2]
+    assert words.startswith("F1 of sft") and 0 < rest.index("exact match") < rest.index("How the answers look")
+
+
+def test_a_passage_is_shown_on_one_line_with_its_quote_marked():
+    rows = [row(f"Where is {n}?", "Town", passages=[f"Old  tales.\n\n{n} is in\nTown."], gold=[0]) for n in range(2)]
+    page = html(Grid("rows", tuple(cells("m", lambda prompt: "Quote: 1 is in Town.\nAnswer: Town", rows=rows))))
+    assert "Old tales. <mark>1 is in Town.</mark>" in page
 
 
 def test_rows_are_shown_with_what_was_quoted_marked_and_each_answer(grid):
