@@ -1,0 +1,1 @@
+"""Judges: language models that say which answer is better, one file each."""
