@@ -12,8 +12,15 @@ BIN := .venv/bin
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[$(EXTRAS)]'
 	touch $@
 
-quickstart: .venv/.installed  ## train a small model, on your own rows with DATA=... MODEL=...
-	DATA='$(DATA)' MODEL='$(MODEL)' $(BIN)/python examples/quickstart.py
+quickstart: .venv/.installed  ## a world, a model tuned and aligned in it; or yours, on your rows: DATA=... MODEL=...
+ifneq ($(DATA)$(MODEL),)
+	@$(if $(and $(DATA),$(MODEL)),:,echo 'Give both: make quickstart DATA=rows.jsonl MODEL=FOLDER_OR_ID' >&2; exit 2)
+	$(BIN)/espalier run recipes/own.toml data='$(DATA)' model='$(MODEL)'
+else
+	$(BIN)/espalier run recipes/quickstart.toml
+	@if [ -t 1 ] && [ -z "$$CI" ] && [ -n "$$DISPLAY$$WAYLAND_DISPLAY$(filter Darwin,$(shell uname))" ]; then \
+	  $(BIN)/python -m webbrowser -t 'file://$(CURDIR)/runs/quickstart/answers.html' >/dev/null; fi
+endif
 
 test: .venv/.installed  ## a few minutes; prints the slowest ten
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal

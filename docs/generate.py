@@ -1,8 +1,8 @@
 """Write what the documentation repeats from the code; `--check` only says what is stale.
 
 docs/methods.md as a whole, and in other pages what stands between <!-- NAME --> and <!-- end -->: the table of methods,
-the options of a recipe, and what a command prints. What `espalier evaluate` prints depends on the machine in its last
-digits, so it is not checked, and only written with `--slow`, which trains for two minutes.
+the options of a recipe, and what a command prints. What a model answers depends on the machine in its last digits, and
+how long it takes on the machine, so this is not checked, and only written with `--slow`, which runs the quickstart.
 """
 
 import ast
@@ -11,25 +11,27 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Sequence
+from functools import cache, partial
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "examples")]  # the checkout's methods, whatever is installed
+sys.path.insert(0, str(ROOT))  # the checkout's methods, whatever is installed
 
-import world  # noqa: E402
-
+from espalier import console  # noqa: E402
 from espalier.cards import PACKAGE, Card, Option, options_of  # noqa: E402
 from espalier.catalogue import FAMILIES, cards  # noqa: E402
+from espalier.stages.recipe import load_stages  # noqa: E402
 
 HEADER = """# Methods
 
 Written by `make docs` from the files themselves. `espalier show NAME` prints one in full.
 """
-WORLD = Path("runs", "quickstart")
-CHECK = f"espalier check --model {WORLD}/model --data {WORLD}/sft.jsonl".split()
-EVALUATE = f"espalier evaluate {WORLD}/dpo --against base --data {WORLD}/new_dpo.jsonl --max-tokens 48".split()
+QUICKSTART = Path("recipes", "quickstart.toml")
+ROWS = "runs/quickstart/world/train/reading_unseen.jsonl"
+CHECK = ("check", "--model", "sprout", "--data", ROWS)
+SILENT = ("world", "index", "search")  # stages of the quickstart of which the README shows the command alone
+PROGRESS = re.compile(r"^(reading documents|scoring words|(.*: )?(evaluating|sampling)) .*\n", re.MULTILINE)
 RUN = [sys.executable, "-c", "import sys; from espalier.cli import main; sys.exit(main())"]
 
 
@@ -93,39 +95,71 @@ def hinge() -> str:
     return f"```py\n{source}```\n"
 
 
-def printed(command: list[str], folder: Path) -> str:
-    """A command as it is typed in a folder, with what it prints."""
+def run(words: Sequence[str], folder: Path) -> str:
+    """What a command prints when it is typed in a folder."""
     environment = {**os.environ, "ESPALIER_CACHE": str(folder / "cache"), "PYTHONPATH": str(ROOT)}
-    done = subprocess.run([*RUN, *command[1:]], cwd=folder, env=environment, capture_output=True, text=True)
+    done = subprocess.run([*RUN, *words], cwd=folder, env=environment, capture_output=True, text=True)
     if done.returncode:
-        sys.exit(f"{' '.join(command)}: {done.stderr}")
-    return f"```console\n$ {' '.join(command)}\n{done.stdout.replace(f'{folder.resolve()}/', '').rstrip()}\n```\n"
+        sys.exit(f"{console.command(*words)}: {done.stderr}")
+    return done.stdout.replace(f"{folder.resolve()}/", "").replace(f"{ROOT}/", "")
+
+
+def shown(words: Sequence[str], folder: Path) -> str:
+    """A command as it is typed, with what it prints."""
+    return f"```console\n$ {console.command(*words)}\n{run(words, folder).rstrip()}\n```\n"
+
+
+@cache
+def world() -> Path:
+    """A folder in which the first two stages of the quickstart have run."""
+    folder = Path(tempfile.mkdtemp())
+    for name in ("world", "index"):
+        run(stage(name), folder)
+    return folder
+
+
+def stage(name: str) -> Sequence[str]:
+    """The words of a stage of the quickstart."""
+    return load_stages(ROOT / QUICKSTART).stage(name).words
 
 
 def check_printed() -> str:
     """What `espalier check` prints about the quickstart's rows."""
-    with tempfile.TemporaryDirectory() as folder:
-        world.make(Path(folder) / WORLD)
-        return printed(CHECK, Path(folder))
+    return shown(CHECK, world())
 
 
-def evaluate_printed() -> str:
-    """What `espalier evaluate` prints about what the quickstart has trained."""
+def search_printed() -> str:
+    """What `espalier ask` prints without a model."""
+    return shown(stage("search"), world())
+
+
+def quickstart_printed() -> str:
+    """What the quickstart prints: of training what came of it, of what only prepares the commands."""
     with tempfile.TemporaryDirectory() as folder:
-        script = [sys.executable, str(ROOT / "examples" / "quickstart.py")]
-        subprocess.run(script, cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True)
-        return re.sub(r"^(evaluating|sampling) .*\n", "", printed(EVALUATE, Path(folder)), flags=re.MULTILINE)
+        printed = PROGRESS.sub("", run(["run", str(ROOT / QUICKSTART)], Path(folder)))
+    first, *parts = re.split(r"^(?=\d+ of \d+  )", printed.lstrip(), flags=re.MULTILINE)
+    return f"```console\n$ make quickstart\n{first}{''.join(map(shortened, parts)).rstrip()}\n```\n"
+
+
+def shortened(part: str) -> str:
+    """What a stage of the quickstart prints, without what the page need not show."""
+    head, typed, *lines = part.splitlines(keepends=True)
+    if head.split()[3] in SILENT:
+        lines = ["\n"]
+    if typed.startswith("$ espalier train"):
+        lines = lines[next(at for at, line in enumerate(lines) if line.startswith("outcome")) :]
+    return "".join([head, typed, *lines])
 
 
 PARTS: dict[str, dict[str, Callable[[], str]]] = {
-    "README.md": {"methods": methods, "check": check_printed, "hinge": hinge},
+    "README.md": {"methods": methods, "check": check_printed, "search": search_printed, "hinge": hinge},
     "docs/training.md": {
         "train": partial(options, "train/options.py", "TrainOptions"),
         "render": partial(options, "recipe.py", "RenderOptions"),
     },
     "docs/data.md": {"source": partial(options, "recipe.py", "Source")},
 }
-SLOW: dict[str, dict[str, Callable[[], str]]] = {"README.md": {"evaluate": evaluate_printed}}
+SLOW: dict[str, dict[str, Callable[[], str]]] = {"README.md": {"quickstart": quickstart_printed}}
 
 
 def filled(text: str, parts: dict[str, Callable[[], str]]) -> str:

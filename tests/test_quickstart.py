@@ -1,130 +1,136 @@
-"""The world of the quickstart, its script on a much shorter run, and the method from outside in the README."""
+"""The recipes of `make quickstart`, the rows they speak of, and the method from outside in the README."""
 
-import filecmp
 import json
 import math
-import os
+import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 
 from espalier.catalogue import card
+from espalier.cli import main
+from espalier.cli.running import check
+from espalier.errors import EspalierError
+from espalier.evaluation.questions import accepted
+from espalier.stages.process import Ended
+from espalier.stages.recipe import load_stages
 from espalier.tuning import train
-from tests.models_on_disk import pairs, recipe_of
+from tests.models_on_disk import pairs, recipe_of, save_model, write_rows
 
 ROOT = Path(__file__).parents[1]
-FILES = ("sft.jsonl", "dpo.jsonl", "new_sft.jsonl", "new_dpo.jsonl", "model/tokenizer.json", "model/model.safetensors")
+QUICKSTART, OWN = ROOT / "recipes" / "quickstart.toml", ROOT / "recipes" / "own.toml"
 
 
 @pytest.fixture(autouse=True)
-def examples(monkeypatch, tmp_path):
+def folder(monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(str(ROOT / "examples"))
     monkeypatch.setenv("ESPALIER_CACHE", str(tmp_path / "cache"))
-    for name in ("DATA", "MODEL"):
-        monkeypatch.delenv(name, raising=False)
-
-
-def rows(file):
-    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
-
-
-def test_the_world_is_the_same_every_time_and_asks_about_strangers(tmp_path):
-    import world
-
-    for name in ("a", "b"):
-        world.make(tmp_path / name)
-    assert filecmp.cmpfiles(tmp_path / "a", tmp_path / "b", FILES, shallow=False)[0] == list(FILES)
-
-    known, new = (rows(tmp_path / "a" / name) for name in ("sft.jsonl", "new_sft.jsonl"))
-    people = [{row["prompt"].split()[0] for row in some} - {"A"} for some in (known, new)]
-    assert people[0] and people[1] and not people[0] & people[1]
-    assert all(row["completion"] in row["prompt"] for row in new), "the answer can be read"
-    prompts = [{row["prompt"] for row in rows(tmp_path / "a" / name)} for name in ("dpo.jsonl", "new_dpo.jsonl")]
-    assert not prompts[0] & prompts[1]
-
-
-@pytest.fixture
-def typed(monkeypatch):
-    """The commands that the script would run, which CI runs for the README; one whose data is missing fails."""
-    import quickstart
-
-    found = []
-
-    def run(command, **_):
-        found.append(command[len(quickstart.ESPALIER) :])
-        return subprocess.CompletedProcess(command, 2 if "missing.jsonl" in command else 0)
-
-    monkeypatch.setattr(quickstart.subprocess, "run", run)
-    return found
-
-
-def test_own_rows_and_model(monkeypatch, tmp_path, typed, capsys):
-    import quickstart
-
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("DATA", "my rows.jsonl")
-    monkeypatch.setenv("MODEL", "model")
-    quickstart.main()
-    shown = [line for line in capsys.readouterr().out.splitlines() if line.startswith("$ ")]
-    assert shown == [
-        "$ espalier check sft --model model --data 'my rows.jsonl'",
-        "$ espalier train sft --model model --data 'my rows.jsonl' --adapter lora --out runs/own",
-    ]
-    (tmp_path / "runs" / "own").mkdir(parents=True)
-    quickstart.main()
-    assert typed[-1][-1] == "runs/own-2", "what is there is kept"
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """The world of the quickstart, with its index."""
+    out = tmp_path_factory.mktemp("quickstart") / "out"
+    recipe = load_stages(QUICKSTART, [f"out={out}"])
+    for name in ("world", "index"):
+        assert main(recipe.stage(name).words) == 0
+    return recipe
+
+
+def test_every_stage_is_understood_and_names_its_numbers_and_its_type():
+    recipe = load_stages(QUICKSTART)
+    check(recipe)
+    for stage in recipe.stages:
+        assert stage.why.endswith((".", ":"))
+        if "--model" in stage.words or stage.words[0] in ("train", "evaluate"):
+            assert stage.words[stage.words.index("--dtype") + 1] == "float32", "the same numbers every time"
+
+
+def test_the_questions_are_of_the_world_and_what_they_need_is_found(world, capsys):
+    rows = [json.loads(line) for line in (world.out / "world/test/questions_unseen.jsonl").read_text().splitlines()]
+    known = {row["question"]: row for row in rows}
+    kinds = {}
+    for stage in world.stages:
+        if stage.words[0] == "ask":
+            question, kb = stage.words[2], stage.words[1]
+            kinds[stage.name] = known[question]["kind"]
+            capsys.readouterr()
+            assert main(["ask", kb, question, "--json"]) == 0
+            found = {passage["document"] for passage in json.loads(capsys.readouterr().out)["passages"]}
+            assert found >= set(known[question]["gold"]) or kinds[stage.name] == "two_hop"
+            assert accepted(known[question]) or kinds[stage.name] == "unanswerable"
+    assert kinds == {"search": "single", "ask": "single", "ask-two-steps": "two_hop", "ask-nothing": "unanswerable"}
+
+
+def test_every_file_that_a_stage_reads_is_there(world):
+    read = [word for stage in world.stages for word in stage.words if word.startswith(f"{world.out}/world/")]
+    assert len(read) >= 5 and all(Path(word).exists() for word in read)
+
+
+@pytest.mark.parametrize(("rows", "objective"), [(pairs(24), "dpo"), ([{"prompt": "a", "completion": "b"}], "sft")])
+def test_own_rows_decide_what_is_done(folder, rows, objective):
+    from espalier.cli.arguments import guessed, named, recipe_of, take_apart
+
+    file = write_rows(folder / "rows.jsonl", rows)
+    recipe = load_stages(OWN, [f"data={file}", "model=model"])
+    check(recipe)
+    words = list(recipe.stage("tune").words)
+    assert words[:5] == ["train", "--model", "model", "--data", str(file)]
+    given = named(model="model", data=str(file), adapter="lora", out="runs/own")
+    assert recipe_of(guessed(take_apart([]), given), given).objective["method"] == f"objectives/{objective}"
+
+
+def test_own_rows_are_looked_at_and_tuned_on(folder, monkeypatch, capsys):
+    monkeypatch.setattr("espalier.opening.physical_cores", lambda: 1)
+    model, data = save_model(folder / "model"), write_rows(folder / "rows.jsonl", pairs(40))
+    from espalier.cli import running
+
+    code = running.run(str(OWN), [f"data={data}", f"model={model}"], execute=lambda words: Ended(main(words), False))
+    printed = capsys.readouterr().out
+    assert code == 0 and "read as preference pairs" in printed and "espalier chat runs/own/tuned" in printed
+    assert (folder / "runs/own/tuned/report.html").is_file()
 
 
 @pytest.mark.parametrize(
-    ("environment", "end"),
-    [({"DATA": "rows.jsonl"}, "Give both"), ({"DATA": "missing.jsonl", "MODEL": "model"}, "2")],
+    ("rows", "model", "sentence"), [(pairs(4), "", "no model given"), ([], "m", "rows.jsonl")], ids=["model", "rows"]
 )
-def test_it_ends_where_something_is_wrong(monkeypatch, typed, environment, end):
-    import quickstart
-
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    with pytest.raises(SystemExit, match=end):
-        quickstart.main()
-    assert len(typed) < 2
+def test_own_rows_need_a_model_and_must_be_some(folder, rows, model, sentence):
+    with pytest.raises(EspalierError, match=re.escape(sentence)):
+        check(load_stages(OWN, [f"data={write_rows(folder / 'rows.jsonl', rows)}", f"model={model}"]))
 
 
-def test_what_it_types_for_its_own_world_is_understood(monkeypatch, tmp_path, typed, capsys):
-    import quickstart
+def test_own_rows_must_be_there(folder, capfd):
+    assert main(["run", str(OWN), "data=nowhere.jsonl", "model=m"]) == 2
+    assert "there is no file or folder 'nowhere.jsonl'" in capfd.readouterr().err
 
-    from espalier.cli.arguments import recipe_of, take_apart
 
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # the script sets it
-    monkeypatch.chdir(tmp_path)
-    quickstart.main()
-    assert [words[0] for words in typed] == ["check", "train", "evaluate", "train", "evaluate", "chat"]
-    assert all((tmp_path / words[words.index("--data") + 1]).is_file() for words in typed if "--data" in words)
-    for words in typed:
-        if words[0] == "train":
-            assert recipe_of(take_apart(words[1:]), {}).objective["method"] == f"objectives/{words[1]}"
-    assert "espalier check --data YOUR.jsonl" in capsys.readouterr().out
+@pytest.mark.parametrize("given", ["DATA=rows.jsonl", "MODEL=model"])
+def test_make_wants_both(given):
+    done = subprocess.run(
+        ["make", "-C", ROOT, "quickstart", given, "-o", ".venv/.installed"], capture_output=True, text=True
+    )
+    assert done.returncode == 2 and "Give both: make quickstart DATA=rows.jsonl MODEL=FOLDER_OR_ID" in done.stderr
 
 
 @pytest.mark.slow
-def test_learns_to_read_and_to_greet(tmp_path):
-    import world
+def test_the_quickstart_teaches_wordings_and_manners(folder, capsys):
+    from espalier.cli import running
 
-    from espalier import evaluate
-
-    script = [sys.executable, str(ROOT / "examples" / "quickstart.py")]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(script, cwd=tmp_path, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
-    folder = tmp_path / "runs" / "quickstart"
-    read = evaluate(folder / "sft", folder / "new_sft.jsonl", max_tokens=16).metrics
-    assert read["exact_match"].value > 0.9
-    greet = evaluate(folder / "dpo", folder / "new_dpo.jsonl", generate=False).metrics
-    assert greet["reward_accuracy"].value > 0.95 and greet["logp_accuracy"].value > 0.95
-    assert any(greeting in done.stdout.partition("$ echo")[2] for greeting in world.POLITE)
+    assert running.run(str(QUICKSTART)) == 0
+    cells = {
+        (name, cell["target"], cell["condition"]): cell["evaluation"]["metrics"]
+        for name in ("answers", "manners")
+        for cell in json.loads((folder / "runs/quickstart" / f"{name}.json").read_text())["cells"]
+    }
+    right = {key[1:]: metrics["exact_match"]["value"] for key, metrics in cells.items() if key[0] == "answers"}
+    assert right["sprout", "closed"] <= 0.1 < right["sprout", "index"]
+    assert right["sft", "index"] >= right["sprout", "index"]
+    likelier = {key[1]: metrics["logp_accuracy"]["value"] for key, metrics in cells.items() if key[0] == "manners"}
+    assert likelier["dpo"] > likelier["sprout"] + 0.1
 
 
 def test_formula_hinge():
@@ -138,13 +144,8 @@ def test_formula_hinge():
 def test_learns_from_a_method_outside_the_package(tmp_path):
     assert card("hinge:Hinge").paper == "arXiv:2305.10425"
     options = {"learning_rate": 3e-3, "epochs": 4.0, "warmup": 0.1, "adapter": "lora"}
-    run = train(recipe_of(tmp_path, "hinge:Hinge", data=_pairs(tmp_path), **options))
+    data = write_rows(tmp_path / "pairs.jsonl", pairs())
+    run = train(recipe_of(tmp_path, "hinge:Hinge", data=data, **options))
     steps = [event for event in run.metrics() if event["kind"] == "step"]
     assert math.isclose(steps[0]["loss"], 5.0, abs_tol=1e-4), "an untouched policy has no lead"
     assert steps[-1]["loss"] < 4.0 and steps[-1]["accuracy"] == 1.0
-
-
-def _pairs(folder):
-    file = folder / "pairs.jsonl"
-    file.write_text("".join(json.dumps(row) + "\n" for row in pairs()), encoding="utf-8")
-    return file

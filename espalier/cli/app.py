@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from espalier import __version__, console
 from espalier.cli import methods as catalogue
-from espalier.cli.arguments import Words, guessed_objective, recipe_of, resumed, take_apart
+from espalier.cli.arguments import guessed, named, recipe_of, resumed, take_apart
 from espalier.cli.sprouting import sprout
 from espalier.errors import RecipeError
 from espalier.train.options import TrainOptions
@@ -44,6 +44,7 @@ Against = Annotated[str | None, typer.Option(metavar="TARGET", help="Compare wit
 Target = Annotated[
     str, typer.Argument(metavar="TARGET", help="A run, an adapter, a model folder or a Hugging Face id.")
 ]
+Dtype = Annotated[str, typer.Option(metavar="TYPE", help="float32, bfloat16, or auto: measured on this machine.")]
 Folder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")]
 
 
@@ -72,11 +73,8 @@ def check(
 
     This takes seconds and loads no weights. METHOD is what the rows are for (sft, dpo, ...); it is guessed if left out.
     """
-    words = take_apart(ctx.args)
-    given = _given(model=model, data=data, columns=columns, limit=limit, out="-", **{"from": start})
-    if words.what is None and data is not None and not any(o.startswith("objective") for o in words.overrides):
-        words = Words(guessed_objective(data, given.get("data.columns")), words.overrides)
-    recipe = recipe_of(words, given)
+    given = named(model=model, data=data, columns=columns, limit=limit, out="-", **{"from": start})
+    recipe = recipe_of(guessed(take_apart(ctx.args), given), given)
     from espalier.planning import check as audited
 
     audit = audited(recipe)
@@ -115,15 +113,15 @@ def train(
 ) -> None:
     """Train a model, and measure what it gained.
 
-    METHOD is sft, dpo, ... (`espalier methods objectives`).
+    METHOD is sft, dpo, ... (`espalier methods objectives`); without one, what the rows are for.
     """
-    given = _given(
+    given = named(
         model=model, data=data, out=out, eval_data=eval_data, adapter=adapter, columns=columns,
         learning_rate=learning_rate, batch_size=batch_size, epochs=epochs, max_steps=max_steps, limit=limit,
         accept_dropped=accept_dropped or None, **{"from": start},
     )  # fmt: skip
     words = take_apart(ctx.args)
-    recipe = resumed(words, given) if resume else recipe_of(words, given)
+    recipe = resumed(words, given) if resume else recipe_of(guessed(words, given), given)
     from espalier.cli.training import train as watched
 
     if not watched(recipe, resume=resume):
@@ -173,6 +171,8 @@ def evaluate(
     limit: Limit = None,
     max_tokens: Annotated[int, typer.Option(min=1, metavar="N", help="Longest answer that is generated.")] = 256,
     seed: Annotated[int, typer.Option(metavar="N", help="Seed of the intervals.")] = 0,
+    metrics: Annotated[str | None, typer.Option(metavar="NAME,...", help="Print only these numbers.")] = None,
+    dtype: Dtype = "auto",
     out: Annotated[Path | None, typer.Option(metavar="FILE.json", help="Write everything here too.")] = None,
 ) -> None:
     """Measure a model on rows, alone or against another.
@@ -184,8 +184,10 @@ def evaluate(
     from espalier.cli.evaluating import evaluate as measured
 
     asking = Asking(closed_book, index, k, conditions)
-    options = {"max_tokens": max_tokens, "seed": seed, "by": by}
-    measured(targets, data, against, columns, asking=asking, limit=limit, out=out, **options)
+    measured(
+        targets, data, against, columns, asking=asking, limit=limit, out=out, metrics=metrics, dtype=dtype,
+        max_tokens=max_tokens, seed=seed, by=by,
+    )  # fmt: skip
 
 
 @app.command()
@@ -233,6 +235,7 @@ def ask(
     start: Annotated[str | None, typer.Option("--from", metavar="RUN", help="The model that this run made.")] = None,
     k: Annotated[int, typer.Option("--k", min=1, metavar="N", help="How many passages are read.")] = 4,
     max_tokens: Annotated[int, typer.Option(min=1, metavar="N", help="Longest answer.")] = 256,
+    dtype: Dtype = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Ask an index a question, and see the sources.
@@ -244,7 +247,7 @@ def ask(
         raise RecipeError("--model and --from both name the model that answers. Give one of them.")
     from espalier.cli.asking import ask as answered
 
-    answered(kb, question, model=model or start, k=k, max_tokens=max_tokens, as_json=as_json)
+    answered(kb, question, model=model or start, k=k, max_tokens=max_tokens, dtype=dtype, as_json=as_json)
 
 
 @app.command()
@@ -263,9 +266,19 @@ def methods(
     family: Annotated[
         str | None, typer.Argument(metavar="[FAMILY]", help="Only this family.", autocompletion=catalogue.families)
     ] = None,
+    rows: Annotated[
+        str | None, typer.Option("--for", metavar="ROWS", help="Say which objectives these rows are good for.")
+    ] = None,
+    columns: Columns = None,
 ) -> None:
-    """List the methods: address, paper, what it does."""
-    catalogue.print_methods(console.make(), family)
+    """List the methods: address, paper, what it does.
+
+    With --for, say in five lines what rows are, which objectives can use them, which first, and why.
+    """
+    if rows is not None:
+        catalogue.print_advice(console.make(), rows, family, columns)
+    else:
+        catalogue.print_methods(console.make(), family)
 
 
 @app.command()
@@ -284,12 +297,3 @@ def doctor() -> None:
     from espalier.doctor import examine
 
     examine(console.make())
-
-
-def _given(*, columns: str | None = None, **options: Any) -> dict[str, Any]:
-    """Options by their names in a recipe."""
-    if columns is not None:
-        from espalier.rows import parse_columns
-
-        options["data.columns"] = parse_columns(columns)
-    return options

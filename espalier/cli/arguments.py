@@ -17,7 +17,7 @@ from espalier.recipe import Recipe, load_recipe, read_toml
 from espalier.train.options import TrainOptions
 
 RECIPE = "recipe.toml"
-OBJECTIVES = {"preference": "dpo"}  # kind of rows -> the objective `check` takes when it is told none; else sft
+OBJECTIVES = {"preference": "dpo"}  # kind of rows -> the objective taken when none is named; else sft
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,8 @@ def _is_switch(name: str, following: str) -> bool:
     last = name.rpartition(".")[2]
     kinds = {field.type for field in fields(TrainOptions) if field.name == last}
     kinds |= {option.type for card in cards() for option in card.options if option.name == last}
-    return kinds == {"bool"} and following not in ("true", "false")
+    # a number is no objective or recipe, and a method from outside may have a number where one of ours has a switch
+    return kinds == {"bool"} and following not in ("true", "false") and not following[:1].isdigit()
 
 
 def recipe_of(words: Words, given: Mapping[str, Any]) -> Recipe:
@@ -104,11 +105,23 @@ def resumed(words: Words, given: Mapping[str, Any]) -> Recipe:
     return kept
 
 
-def guessed_objective(data: str, columns: Mapping[str, str] | None) -> str:
-    """The objective whose rows these are, for a check that names none."""
+def guessed(words: Words, given: Mapping[str, Any]) -> Words:
+    """The words with the objective whose rows these are, where nothing names one."""
+    data = given.get("data")
+    if words.what is not None or data is None or any(option.startswith("objective") for option in words.overrides):
+        return words
     from espalier.rows import read
 
-    return OBJECTIVES.get(read(data, columns=columns).kind, "sft")
+    return Words(OBJECTIVES.get(read(data, columns=given.get("data.columns")).kind, "sft"), words.overrides)
+
+
+def named(*, columns: str | None = None, **options: Any) -> dict[str, Any]:
+    """Options by their names in a recipe."""
+    if columns is not None:
+        from espalier.rows import parse_columns
+
+        options["data.columns"] = parse_columns(columns)
+    return options
 
 
 def _objectives() -> set[str]:

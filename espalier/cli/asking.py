@@ -21,7 +21,9 @@ from espalier.lexical import LexicalIndex
 NOTHING = "No passage has a word of the question."
 
 
-def ask(kb: Path, question: str, *, model: str | None, k: int, max_tokens: int, as_json: bool) -> None:
+def ask(
+    kb: Path, question: str, *, model: str | None, k: int, max_tokens: int, dtype: str = "auto", as_json: bool
+) -> None:
     """Answer and print.
 
     Args:
@@ -30,6 +32,7 @@ def ask(kb: Path, question: str, *, model: str | None, k: int, max_tokens: int, 
         model: a run, an adapter, a model folder or a hub id that reads the passages; None shows them as they are.
         k: how many passages.
         max_tokens: longest reply.
+        dtype: what to compute in.
         as_json: print one object instead.
 
     Raises:
@@ -41,7 +44,7 @@ def ask(kb: Path, question: str, *, model: str | None, k: int, max_tokens: int, 
     with Store.open(kb) as store:
         index = LexicalIndex.open(store)
         if model is not None:
-            found = _answered(out, index, question, model, k=k, max_tokens=max_tokens, quiet=as_json)
+            found = _answered(out, index, question, model, k=k, max_tokens=max_tokens, dtype=dtype, quiet=as_json)
         else:
             hits = index.search(question, k)
             found = {
@@ -59,14 +62,14 @@ def ask(kb: Path, question: str, *, model: str | None, k: int, max_tokens: int, 
 
 
 def _answered(
-    out: Console, index: LexicalIndex, question: str, model: str, *, quiet: bool, k: int, max_tokens: int
+    out: Console, index: LexicalIndex, question: str, model: str, *, quiet: bool, k: int, max_tokens: int, dtype: str
 ) -> dict[str, Any]:
     """Stream a model's reply, then its sources; everything, as a table."""
     from espalier.lm.local import Local
     from espalier.rag.retrieve_then_read import RetrieveThenRead
     from espalier.run import load
 
-    loaded = load(model)
+    loaded = load(model, dtype=dtype)
     lm = Local(loaded.policy, loaded.renderer)
     reader = RetrieveThenRead(lm, index, k=k, max_tokens=max_tokens)
     asked = reader.ask(question)

@@ -18,7 +18,7 @@ from espalier.cli.grids import measure_grid
 from espalier.cli.progress import Progress
 from espalier.cli.targets import open_targets
 from espalier.contracts import Retriever
-from espalier.errors import RecipeError, RunError
+from espalier.errors import RecipeError, RunError, unknown
 from espalier.evaluation.compare import Change, compare
 from espalier.evaluation.conditions import Condition, parse_conditions, show_of
 from espalier.evaluation.evaluate import evaluate as measure
@@ -81,6 +81,8 @@ def evaluate(
     asking: Asking,
     limit: int | None,
     out: Path | None,
+    metrics: str | None = None,
+    dtype: str = "auto",
     **options: Any,
 ) -> None:
     """Measure, print, and write what was found.
@@ -93,9 +95,11 @@ def evaluate(
         asking: how questions are asked.
         limit: read only so many rows.
         out: a JSON file of everything.
+        metrics: names of those to print, in their order; the file has all.
+        dtype: what to compute in.
         options: of `espalier.evaluation.evaluate`.
     """
-    screen, conditions = console.make(), asking.parsed()
+    screen, conditions, shown = console.make(), asking.parsed(), parse_metrics(metrics)
     several = len(targets) > 1 or len(conditions) > 1
     if several and against is not None:
         raise RecipeError("--against is for one target under one condition; of several, the first is compared with.")
@@ -112,12 +116,26 @@ def evaluate(
         def tell(what: str, done: int, of: int) -> None:
             progress(Event("evaluating", 0, {"text": what, "done": done, "total": of}))
 
+        how = {"about": asking.table(), "shown": shown, "dtype": dtype, "progress": tell, **options}
         if several:
-            finish = measure_grid(targets, source.name, rows, asked, about=asking.table(), progress=tell, **options)
+            finish = measure_grid(targets, source.name, rows, asked, **how)
         else:
-            finish = _measure(targets[0], rows, asked, against, about=asking.table(), progress=tell, **options)
+            finish = _measure(targets[0], rows, asked, against, **how)
     finish(screen, out)
     _print_dropped(screen, source)
+
+
+def parse_metrics(text: str | None) -> tuple[str, ...]:
+    """The names in "exact_match,f1".
+
+    Raises:
+        RecipeError: one does not exist.
+    """
+    names = [name.strip() for name in text.split(",")] if text is not None else []
+    for name in names:
+        if name not in MEASURES:
+            raise RecipeError(unknown("metric", name, MEASURES))
+    return tuple(dict.fromkeys(names))
 
 
 def _measure(
@@ -127,12 +145,14 @@ def _measure(
     against: str | None,
     *,
     about: Mapping[str, Any],
+    shown: Sequence[str],
+    dtype: str,
     progress: Callable[[str, int, int], None],
     **options: Any,
 ) -> Callable[[Console, Path | None], None]:
     """Measure one model, or it and another; what prints and writes what was found."""
     [(condition, show)] = asked
-    loaded, other = open_targets(target, against)
+    loaded, other = open_targets(target, against, dtype=dtype)
     same = other is not None and other.renderer.key == loaded.renderer.key
     reference = loaded.base if other is None else other.policy if same else None
 
@@ -146,11 +166,11 @@ def _measure(
     groups = compare_groups(before, after) if before is not None else {}
 
     def finish(screen: Console, out: Path | None) -> None:
-        print_evaluation(screen, after, before, changes)
+        print_evaluation(screen, after, before, changes, shown)
         for group in after.groups:
             part = None if before is None or group not in before.groups else before.part(group)
             screen.print(Text(f"\n{options.get('by')}: {console.visible(group)}", "bold"))
-            print_table(screen, after.part(group), part, groups.get(group, ()))
+            print_table(screen, after.part(group), part, groups.get(group, ()), shown)
         if out is not None:
             found = {
                 "before": before and before.to_dict(),
@@ -175,13 +195,15 @@ def _opened(index: Path) -> Iterator[Retriever]:
         yield LexicalIndex.open(store)
 
 
-def print_evaluation(out: Console, after: Evaluation, before: Evaluation | None, changes: Sequence[Change]) -> None:
+def print_evaluation(
+    out: Console, after: Evaluation, before: Evaluation | None, changes: Sequence[Change], shown: Sequence[str] = ()
+) -> None:
     """Every number with its interval; beside another model, what differs."""
     if before is None:
         out.print(Text(after.model, "bold"))
     else:
         out.print(Text.assemble("before: ", (before.model, "bold"), "\nafter:  ", (after.model, "bold")))
-    print_table(out, after, before, changes)
+    print_table(out, after, before, changes, shown)
     if changes:
         out.print(verdict([asdict(change) for change in changes]), soft_wrap=True)
     for reason, count in after.skipped.items():
@@ -189,14 +211,17 @@ def print_evaluation(out: Console, after: Evaluation, before: Evaluation | None,
             out.print(f"{count:,} of {after.rows:,} rows: {reason}", soft_wrap=True)
 
 
-def print_table(out: Console, after: Evaluation, before: Evaluation | None, changes: Sequence[Change]) -> None:
-    """The numbers alone, or what differs."""
+def print_table(
+    out: Console, after: Evaluation, before: Evaluation | None, changes: Sequence[Change], shown: Sequence[str] = ()
+) -> None:
+    """The numbers alone, or what differs: of the measures named in `shown`, or of all."""
+    names = [name for name in shown or MEASURES if name in after.metrics]
     if before is None:
         head = ["", "value", "95 % interval", "rows"]
-        rows = [_measured(name, metric) for name, metric in after.metrics.items()]
+        rows = [_measured(name, after.metrics[name]) for name in names]
     else:
         head = ["", "before", "after", "change", "95 % interval", "rows", ""]
-        rows = [_changed(change) for change in changes]
+        rows = [_changed(change) for name in names for change in changes if change.measure == name]
     console.table(out, [[Text(cell, "dim") for cell in head], *rows], right=range(1, len(head) - 1))
 
 

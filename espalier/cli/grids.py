@@ -30,6 +30,8 @@ def measure_grid(
     asked: Asked,
     *,
     about: Mapping[str, Any],
+    shown: tuple[str, ...] = (),
+    dtype: str = "auto",
     progress: Callable[[str, int, int], None],
     **options: Any,
 ) -> Callable[[Console, Path | None], None]:
@@ -41,6 +43,8 @@ def measure_grid(
         rows: what to measure on.
         asked: the conditions.
         about: what else to write down of how this was asked.
+        shown: the measures to print, in their order; all of them where none is named.
+        dtype: what to compute in.
         progress: called as rows are done.
         options: of `espalier.evaluation.evaluate`.
 
@@ -51,9 +55,9 @@ def measure_grid(
     cells: list[Cell] = []
     first: dict[str, Evaluation] = {}
     for name, target in zip(names, targets, strict=True):
-        cells += measure(name, _open(target, targets), rows, asked, first=first, progress=progress, **options)
+        cells += measure(name, _open(target, targets, dtype), rows, asked, first=first, progress=progress, **options)
         first = first or {cell.condition: cell.evaluation for cell in cells}
-    grid = Grid(data, tuple(cells), dict(about))
+    grid = Grid(data, tuple(cells), dict(about), shown)
 
     def finish(screen: Console, out: Path | None) -> None:
         print_grid(screen, grid, str(options.get("by")))
@@ -79,17 +83,17 @@ def names_of(targets: Sequence[str]) -> list[str]:
     return short if len(set(short)) == len(short) else list(targets)
 
 
-def _open(target: str, targets: Sequence[str]) -> Loaded:
+def _open(target: str, targets: Sequence[str], dtype: str) -> Loaded:
     others = [other for other in targets if other != BASE]
     if target == BASE and others and not Path(BASE).exists():
-        base = open_targets(others[0], BASE)[1]
+        base = open_targets(others[0], BASE, dtype=dtype)[1]
         assert base is not None, "open_targets opens what it is told"
         return base
-    return load(target)
+    return load(target, dtype=dtype)
 
 
 def print_grid(screen: Console, grid: Grid, by: str) -> None:
-    """The sentence, and a table of models and conditions for each measure."""
+    """The sentence, and a table of models and conditions for each measure that is shown."""
     screen.print(Text(sentence(grid), "bold"), soft_wrap=True)
     _print_tables(screen, grid, None)
     for group in grid.groups:
@@ -103,9 +107,10 @@ def print_grid(screen: Console, grid: Grid, by: str) -> None:
 
 def _print_tables(screen: Console, grid: Grid, group: str | None) -> None:
     """A table of models and conditions for each measure; of one model, a table of measures and conditions."""
-    head: list[str | Text] = [Text(cell, "dim") for cell in ("", *grid.conditions)]
+    head = [[Text(cell, "dim") for cell in ("", *grid.conditions)]] if len(grid.conditions) > 1 else []
     alone: list[list[str | Text]] = []
-    for name, measured in MEASURES.items():
+    for name in grid.shown or MEASURES:
+        measured = MEASURES[name]
         rows: list[list[str | Text]] = [
             [target, *(_figure(grid.cell(target, condition), name, group) for condition in grid.conditions)]
             for target in grid.targets
@@ -116,9 +121,9 @@ def _print_tables(screen: Console, grid: Grid, group: str | None) -> None:
             alone.append([measured.title, *rows[0][1:]])
             continue
         screen.print(Text(f"\n{measured.title}"))
-        console.table(screen, [head, *rows])
+        console.table(screen, [*head, *rows])
     if alone:
-        console.table(screen, [head, *alone])
+        console.table(screen, [*head, *alone])
 
 
 def _figure(cell: Cell, name: str, group: str | None) -> Text:

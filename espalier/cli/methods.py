@@ -34,6 +34,15 @@ def print_methods(out: Console, family: str | None) -> None:
     console.table(out, [(Text(c.address, "cyan"), Text(c.paper, "dim"), c.title) for c in all_cards(family)])
 
 
+def print_advice(out: Console, data: str, family: str | None, columns: str | None) -> None:
+    """What rows are good for, in five lines."""
+    if family not in (None, "objectives"):
+        raise RecipeError(f"--for speaks of objectives, not of {family}. Leave {family!r} out.")
+    from espalier.advice import advise
+
+    console.facts(out, list(advise(data, columns=columns).lines))
+
+
 def print_method(out: Console, name: str) -> None:
     """One method: what it says of itself, its options and presets, its paper; or the options of training."""
     if name == "train":

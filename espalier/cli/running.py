@@ -15,7 +15,7 @@ from rich.text import Text
 
 from espalier import console
 from espalier.cli import STOPPED, main
-from espalier.cli.arguments import recipe_of, take_apart
+from espalier.cli.arguments import guessed, named, recipe_of, take_apart
 from espalier.errors import EspalierError, RecipeError, unknown
 from espalier.evaluation.wording import duration
 from espalier.stages.process import Ended, forked, preload
@@ -117,8 +117,11 @@ def _check_training(context: Any, out: Path) -> None:
     if words.what and words.what.endswith(".toml") and within(Path(words.what), out):
         return
     names = {"start": "from"}
-    given = {names.get(name, name): value or None for name, value in context.params.items()}
-    recipe_of(words, {name: value for name, value in given.items() if name not in ("resume", "columns")})
+    given = {names.get(name, name): value or None for name, value in context.params.items() if name != "resume"}
+    if words.what is None and given["data"] and not Path(given["data"]).exists():
+        return  # which objective is guessed is known once an earlier stage has written the rows
+    given = named(**given)
+    recipe_of(guessed(words, given), given)
 
 
 def _announce(out: Console, verdicts: Sequence[Verdict]) -> None:
@@ -164,7 +167,10 @@ class _Watched:
             if stage.name in self.work.record.stages:
                 self.out.print(f"again: {console.visible(verdict.why)}", soft_wrap=True)
             if several:
-                preload(HEAVY)
+                from espalier.models.load import quietly
+
+                with quietly():
+                    preload(HEAVY)
             if code := self._stage(stage):
                 return code
         self._summary(time.monotonic() - begun)

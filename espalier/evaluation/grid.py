@@ -50,11 +50,13 @@ class Grid:
         data: where the rows are from.
         cells: every model under every condition.
         asked: how, beside the conditions: the index that was searched.
+        shown: the measures that matter most, in their order; all of them where none is named.
     """
 
     data: str
     cells: tuple[Cell, ...]
     asked: dict[str, Any] = field(default_factory=dict)
+    shown: tuple[str, ...] = ()
 
     @property
     def targets(self) -> list[str]:
@@ -139,7 +141,7 @@ def compare_groups(before: Evaluation, after: Evaluation, *, seed: int = 0) -> d
 def sentence(grid: Grid) -> str:
     """What the table says, in one sentence: the last model under every condition, and beside the first."""
     measured = {name for cell in grid.cells for name in cell.evaluation.metrics}
-    name = next((name for name in (*LEADING, *MEASURES) if name in measured), "")
+    name = next((name for name in (*grid.shown, *LEADING, *MEASURES) if name in measured), "")
     told = [cell for cell in grid.cells if cell.target == grid.targets[-1] and name in cell.evaluation.metrics]
     if not told:
         return "Nothing was measured."

@@ -28,6 +28,9 @@ def html(grid: Grid, *, seed: int = 0) -> str:
         seed: of the rows that are shown.
     """
     told, by = sentence(grid), grid.cells[0].evaluation.options.get("by")
+    shown = grid.shown or tuple(name for name in MEASURES if name not in ASIDE)
+    others = [name for name in MEASURES if name not in (*shown, *ASIDE)]
+    aside = [name for name in ASIDE if name not in shown]
     about = f"{listed(grid.targets, 9)} \u00b7 {grid.data}"
     first = f"Changes are against {grid.targets[0]} on the same rows. " if len(grid.targets) > 1 else ""
     return page(
@@ -35,11 +38,12 @@ def html(grid: Grid, *, seed: int = 0) -> str:
         tag("h1", text(about)),
         text(told, "p", "verdict"),
         text(f"{first}In brackets: the 95 % interval.", "p", "soft"),
-        tables(grid, [name for name in MEASURES if name not in ASIDE]),
-        "".join(folded(f"{by}: {group}", tables(grid, list(MEASURES), group)) for group in grid.groups),
+        tables(grid, shown),
+        "".join(folded(f"{by}: {group}", tables(grid, [*shown, *others, *aside], group)) for group in grid.groups),
         _examples(grid, seed),
         tag("h2", "Details"),
-        folded("How the answers look", tables(grid, ASIDE)),
+        folded("Other numbers", tables(grid, others)),
+        folded("How the answers look", tables(grid, aside)),
         folded("Rows that were left out, or not measured in full", _skipped(grid)),
         folded("How this was measured", facts(_options(grid))),
     )
@@ -54,7 +58,8 @@ def tables(grid: Grid, measures: Sequence[str], group: str | None = None) -> str
             for target in grid.targets
         ]
         if any(any(cells[1:]) for cells in rows):
-            head = [("", ""), *((condition, "number") for condition in grid.conditions)]
+            several = len(grid.conditions) > 1
+            head = [("", ""), *((condition if several else "", "number") for condition in grid.conditions)]
             parts.append(text(MEASURES[name].title, "h3") + table(head, rows))
     return "".join(parts)
 
@@ -111,8 +116,9 @@ def _passages(example: Example, quotes: set[str]) -> str:
     lines = []
     for at, passage in enumerate(example.passages, 1):
         title = f"[{at}] {passage['title']}".rstrip() + (", holds the answer" if passage["gold"] else "")
-        spans = [span for quote in quotes if quote and (span := locate(quote, passage["text"]))]
-        lines.append(text(title, "div", "label") + tag("div", marked(passage["text"], spans), "said", ' dir="auto"'))
+        content = " ".join(passage["text"].split())  # as the model sees it
+        spans = [span for quote in quotes if quote and (span := locate(quote, content))]
+        lines.append(text(title, "div", "label") + tag("div", marked(content, spans), "said", ' dir="auto"'))
     return "".join(lines)
 
 

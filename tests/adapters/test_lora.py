@@ -8,7 +8,7 @@ from torch.testing import assert_close
 from espalier.adapters.lora import LoRA
 from espalier.errors import RecipeError
 from espalier.objectives.sft import SFT
-from espalier.train.loop import optimize
+from espalier.train.step import optimize
 from tests.train.toys import lora, models_of, prepared, single, small
 
 IDS = torch.arange(3, 15)[None]

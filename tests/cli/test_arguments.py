@@ -2,7 +2,7 @@
 
 import pytest
 
-from espalier.cli.arguments import Words, guessed_objective, recipe_of, resumed, take_apart
+from espalier.cli.arguments import Words, guessed, named, recipe_of, resumed, take_apart
 from espalier.errors import RecipeError, RunError
 from espalier.recipe import dump, load_recipe
 
@@ -25,6 +25,7 @@ def in_a_folder(tmp_path, monkeypatch):
         ("--activation-checkpointing sft", "sft", ["activation_checkpointing=true"]),
         ("--activation-checkpointing false sft", "sft", ["activation_checkpointing=false"]),
         ("sft --dropout", "sft", ["dropout=true"]),
+        ("their:Method --dropout 3", "their:Method", ["dropout=3"]),
         ("sft --accept-dropped --seed 1", "sft", ["accept_dropped=true", "seed=1"]),
         ("sft --seed -1", "sft", ["seed=-1"]),
         ("", None, []),
@@ -105,8 +106,13 @@ def test_going_on_with_nothing():
         resumed(Words("sft", ()), {"out": "nix"})
 
 
-def test_a_check_guesses_the_objective_from_the_rows(in_a_folder):
+def test_the_objective_that_nobody_names_is_that_of_the_rows(in_a_folder):
     (in_a_folder / "pairs.jsonl").write_text('{"prompt": "a", "chosen": "b", "rejected": "c"}\n', encoding="utf-8")
     (in_a_folder / "rows.jsonl").write_text('{"question": "a", "answer": "b"}\n', encoding="utf-8")
-    assert guessed_objective("pairs.jsonl", None) == "dpo"
-    assert guessed_objective("rows.jsonl", {"prompt": "question", "completion": "answer"}) == "sft"
+    pairs = {"data": "pairs.jsonl"}
+    assert guessed(Words(None, ("beta=0.2",)), pairs) == Words("dpo", ("beta=0.2",))
+    assert guessed(Words("sft", ()), pairs).what == "sft"
+    assert guessed(Words(None, ("objective.method=dpo",)), pairs).what is None
+    assert guessed(Words(None, ()), {}).what is None
+    asked = named(data="rows.jsonl", columns="prompt=question,completion=answer")
+    assert guessed(Words(None, ()), asked).what == "sft"

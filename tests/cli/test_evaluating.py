@@ -9,6 +9,7 @@ from espalier.cli.evaluating import Asking
 from espalier.contracts import Hit
 from espalier.errors import RecipeError
 from espalier.evaluation.conditions import Condition
+from espalier.evaluation.results import MEASURES
 from tests.evaluation.asked import BELMI, OTHERS, Fixed, row
 from tests.models_on_disk import answers, save_model, write_rows
 
@@ -93,6 +94,25 @@ def test_several_models_under_several_conditions_leave_a_file_and_a_page(folder,
     assert page.startswith("<!doctype html>") and "kind: even" in page and "kb" in page
 
 
+def test_only_the_numbers_that_are_named_are_printed_and_the_file_has_all(folder, capsys):
+    line = ["first", "second", "--data", "questions.jsonl", "--conditions", "closed,given", "--dtype", "float32"]
+    assert evaluate(*line, "--metrics", "abstained,exact_match", "--out", "few.json") == 0
+    printed = capsys.readouterr().out
+    assert (
+        printed.startswith("first, closed") and "\nAbstains from unanswerable questions of second on 1 rows:" in printed
+    )
+    tables = [line for line in printed.splitlines() if line in {measure.title for measure in MEASURES.values()}]
+    assert tables == ["abstains from unanswerable questions", "exact match"]
+    found = json.loads((folder / "few.json").read_text())
+    assert found["shown"] == ["abstained", "exact_match"] and "f1" in found["cells"][0]["evaluation"]["metrics"]
+
+
+def test_of_one_model_too(folder, capsys):
+    assert evaluate("first", "--against", "second", "--data", "questions.jsonl", "--metrics", "f1") == 0
+    printed = capsys.readouterr().out
+    assert "\nF1 " in printed and "\nexact match" not in printed
+
+
 def test_one_model_under_several_conditions_is_one_table(folder, capsys):
     assert evaluate("first", "--data", "questions.jsonl", "--conditions", "closed,given") == 0
     printed = capsys.readouterr().out
@@ -127,6 +147,8 @@ def test_rows_that_cannot_be_read_are_said(folder, capsys):
         ("first --out nowhere/x.json", "no folder 'nowhere' to write into"),
         ("first --conditions distractors=20", "fewer than 20 passages"),
         ("first base", "is a model by itself"),
+        ("first --metrics exact_mach", "Did you mean 'exact_match'?"),
+        ("first --dtype float16", "no dtype named 'float16'. Known: auto, float32, bfloat16."),
     ],
 )
 def test_what_cannot_be_is_one_sentence(folder, line, sentence, capsys):

@@ -6,7 +6,7 @@ import pytest
 
 from espalier import console
 from espalier.catalogue import addresses
-from espalier.cli.methods import families, names, print_method, print_methods
+from espalier.cli.methods import families, names, print_advice, print_method, print_methods
 from espalier.errors import RecipeError
 from espalier.train.options import TrainOptions
 
@@ -63,3 +63,14 @@ def test_a_method_from_outside_is_shown(tmp_path, monkeypatch, capsys):
 
 def test_what_completion_offers():
     assert "objectives" in families() and {"dpo", "train"} <= set(names())
+
+
+def test_rows_are_told_what_they_are_good_for(tmp_path, capsys):
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"prompt": "p", "chosen": "a", "rejected": "b"}\n', encoding="utf-8")
+    print_advice(console.make(), str(path), None, None)
+    shown = capsys.readouterr().out
+    assert all(f"\n{label}" in f"\n{shown}" for label in ("rows", "sizes", "usable by", "first", "mind"))
+    assert "espalier train dpo" in " ".join(shown.split())
+    with pytest.raises(RecipeError, match="Leave 'adapters' out"):
+        print_advice(console.make(), str(path), "adapters", None)

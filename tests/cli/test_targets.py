@@ -19,7 +19,7 @@ def opened(monkeypatch):
     asked = []
 
     def use(base=None, place=None):
-        def load(target, *, options=None):
+        def load(target, *, dtype, options=None):
             asked.append((target, options))
             return Loaded(SimpleNamespace(describe=target), "renderer", target, base)
 
