@@ -1,7 +1,7 @@
 """A training recipe: which model, which rows, which objective, adapter and optimizer, for how long.
 
 model = "models/small"          # a folder or a Hugging Face id
-data = "pairs.jsonl"            # or [[data]] tables with path, format, columns, weight, cap, limit, split
+data = "pairs.jsonl"            # or [[data]] tables with path, format, columns, weight, cap, limit, split, where
 out = "runs/dpo"
 
 [objective]
@@ -44,6 +44,7 @@ class Source:
     cap: int | None = None  # so many of its rows count at most, where no weights are given
     limit: int | None = None  # read only so many rows
     split: str | None = None
+    where: str = ""  # only rows with these values: "label=true", commas between several
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,8 @@ def load_recipe(path: str | Path | None = None, overrides: Sequence[str] = (), *
     for key, sentence in REQUIRED.items():
         if not tables.get(key) and not (key == "model" and tables.get("from")):
             raise RecipeError(sentence)
+    if isinstance(tables["data"], Mapping) and "path" not in tables["data"]:  # data.where=... by itself
+        raise RecipeError(REQUIRED["data"])
     for key in SOURCES:
         if key in tables:
             tables[key] = _sources(tables[key], key)

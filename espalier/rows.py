@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,12 +21,14 @@ from typing import Any
 from espalier.contracts import Row
 from espalier.errors import RowError, unknown
 from espalier.formats import CANONICAL, READERS, fitting
-from espalier.formats.fields import Fields, Malformed
+from espalier.formats.columns import known_as, label, parse_pairs, renamed, require, weight
+from espalier.formats.fields import Fields, LeftOut, Malformed
 from espalier.formats.sources import Source, find, of_dicts
 
 KINDS = {
     "preference": ("prompt", "chosen", "rejected"),
     "unpaired": ("prompt", "completion", "label"),
+    "ranked": ("prompt", "completions", "ranks"),
     "completion": ("prompt", "completion"),
     "messages": ("messages",),
     "question": ("question", "answers"),
@@ -38,6 +39,7 @@ KINDS = {
 _WORDS = {
     "preference": "preference pairs",
     "unpaired": "rated answers",
+    "ranked": "ranked answers",
     "completion": "prompts with completions",
     "messages": "conversations",
     "question": "questions with answers",
@@ -45,7 +47,6 @@ _WORDS = {
     "prompt": "prompts",
 }
 _SAMPLE = 50  # rows that decide the format
-_TRUTH = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False}
 _ASKING = ("question", "query", "instruction", "input")  # what columns to map are often called
 _ANSWERING = ("answer", "response", "output", "target")
 
@@ -57,6 +58,7 @@ def read(
     columns: Mapping[str, str] | str | None = None,
     limit: int | None = None,
     split: str | None = None,
+    where: Mapping[str, str] | str | None = None,
 ) -> Rows:
     """The rows of a source.
 
@@ -69,6 +71,7 @@ def read(
             already has the canonical name is replaced; columns that are not named are kept.
         limit: at most so many rows, not counting dropped ones.
         split: the split of a folder or dataset; "train" if it has one.
+        where: canonical field or column -> the value that rows must have there, also as "label=true,model=small".
 
     Raises:
         RowError: there is no such source, it holds no rows, or no format fits them.
@@ -76,20 +79,13 @@ def read(
     if limit is not None and limit < 1:
         raise RowError(f"limit is {limit}; it must be at least 1.")
     found = find(source, split) if isinstance(source, str | Path) else of_dicts(source)
-    return Rows(found, format=format, columns=parse_columns(columns or {}), limit=limit)
+    wanted = parse_pairs(where or {}, "where", "field=value")
+    return Rows(found, format=format, columns=parse_columns(columns or {}), limit=limit, where=wanted)
 
 
 def parse_columns(columns: Mapping[str, str] | str) -> dict[str, str]:
     """A mapping of columns, also from its one-line spelling "prompt=question,completion=answer"."""
-    if isinstance(columns, Mapping):
-        return {str(field): str(column) for field, column in columns.items()}
-    parsed: dict[str, str] = {}
-    for pair in columns.split(","):
-        field, _, column = (part.strip() for part in pair.partition("="))
-        if not field or not column or field in parsed:
-            raise RowError(f"columns {columns!r} cannot be read; write field=column, commas between, each field once.")
-        parsed[field] = column
-    return parsed
+    return parse_pairs(columns, "columns", "field=column")
 
 
 def kind(row: Mapping[str, Any]) -> str:
@@ -118,16 +114,24 @@ class Rows:
     """Rows of one source; every iteration reads it again from the start.
 
     `format` is the name of the reader, `kind` what its rows are (a key of `KINDS`), `detected` one sentence for the
-    user and `dropped` what the latest iteration could not read.
+    user, `dropped` what the latest iteration could not read, and `left_out` what was not asked for, by reason.
     """
 
     def __init__(
-        self, source: Source, *, format: str | None = None, columns: Mapping[str, str], limit: int | None = None
+        self,
+        source: Source,
+        *,
+        format: str | None = None,
+        columns: Mapping[str, str],
+        limit: int | None = None,
+        where: Mapping[str, str] | None = None,
     ) -> None:
         self.name, self._source, self._columns, self._limit = source.name, source, columns, limit
+        self._where = where or {}
         self.dropped: list[Dropped] = []
+        self.left_out: Counter[str] = Counter()
         first = self._first()
-        sample = [_renamed(row, columns) for row in first]
+        sample = [renamed(row, columns) for row in first]
         names = [format] if format else fitting(sample, mapped=not columns.keys().isdisjoint(CANONICAL))
         if not names:
             raise RowError(_no_format(self.name, sample))
@@ -136,18 +140,31 @@ class Rows:
         self.format, self._reader, self.kind = names[0], READERS[names[0]], ""
         self.kind = self._usual_kind(first)
         shown = self._reader.FIELDS | {*KINDS[self.kind], "tools"}
-        used = [_known_as(name, columns) for name in dict.fromkeys(itertools.chain(*sample)) if name in shown]
+        used = [known_as(name, columns) for name in dict.fromkeys(itertools.chain(*sample)) if name in shown]
         parts = [f"{self.name}: {self._reader.TITLE} ({', '.join(used)}), read as {_WORDS[self.kind]}", *source.notes]
         if self.kind == "question" and "answer" in used:
             parts.append("to train on them, name the columns: prompt=question,completion=answer")
-        self.detected = "; ".join(parts + [f"{other} would fit too and is less specific" for other in names[1:]])
+        self._about = parts + [f"{other} would fit too and is less specific" for other in names[1:]]
+
+    @property
+    def detected(self) -> str:
+        """One sentence: what the rows are, and of the latest iteration what was not asked for."""
+        left = [f"{count:,} left out: {reason}" for reason, count in self.left_out.items()]
+        return "; ".join(self._about + left)
 
     def __iter__(self) -> Iterator[Row]:
         self.dropped = dropped = []
-        kept = 0
-        for where, value in self._source.records():
+        self.left_out = left_out = Counter[str]()
+        kept, first = 0, Row()
+        expand = getattr(self._reader, "expand", iter)
+        for where, value in expand(self._source.records()):
             try:
                 row = self._row(value, where)
+                first = first or row
+                require(row, self._where)
+            except LeftOut as problem:
+                left_out[problem.reason] += 1
+                continue
             except Malformed as problem:
                 dropped.append(Dropped(where, problem.reason, problem.detail))
                 continue
@@ -155,17 +172,27 @@ class Rows:
             kept += 1
             if kept == self._limit:
                 return
+        if not kept and left_out:
+            raise RowError(f"{self.name}: {self._nothing_asked_for(first)}")
         if not kept:
             raise _nothing_left(self.name, dropped)
+
+    def _nothing_asked_for(self, first: Row) -> str:
+        """The sentence for rows that can all be read and are all left out."""
+        for field in self._where:
+            if first and field not in first:
+                return unknown("column", field, first)
+        reasons = ", ".join(f"{count:,} are left out: {reason}" for reason, count in self.left_out.items())
+        return f"no row is what was asked for; {reasons}."
 
     def _row(self, value: Fields | Malformed, where: str) -> Row:
         if isinstance(value, Malformed):
             raise value
-        fields = _renamed(value, self._columns)
+        fields = renamed(value, self._columns)
         if "label" in fields:
-            fields["label"] = _label(fields["label"], mapped="label" in self._columns)
+            fields["label"] = label(fields["label"], mapped="label" in self._columns)
         if "weight" in fields:
-            fields["weight"] = _weight(fields["weight"])
+            fields["weight"] = weight(fields["weight"])
         kept = {name: value for name, value in fields.items() if name not in self._reader.FIELDS}
         row = Row(kept | self._reader.convert(fields), where)
         if self.kind and kind(row) != self.kind:
@@ -198,38 +225,6 @@ class Rows:
             with contextlib.suppress(Malformed):
                 kinds[kind(self._row(fields, ""))] += 1
         return kinds.most_common(1)[0][0] if kinds else kind(next(iter(self)))
-
-
-def _renamed(row: Fields, columns: Mapping[str, str]) -> dict[str, Any]:
-    """The row under canonical names, without empty (null) fields."""
-    kept = {name: value for name, value in row.items() if name not in columns and name not in columns.values()}
-    named = kept | {name: row.get(column) for name, column in columns.items()}
-    return {name: value for name, value in named.items() if value is not None}
-
-
-def _known_as(name: str, columns: Mapping[str, str]) -> str:
-    column = columns.get(name, name)
-    return name if column == name else f"{column} as {name}"
-
-
-def _label(value: Any, *, mapped: bool) -> Any:
-    """True or false. An unmapped label of another sort (a topic, a class) is a column like any other."""
-    if mapped or (isinstance(value, str) and value.strip().lower() in ("true", "false")):
-        truth = _TRUTH.get(str(value).strip().lower())
-        if truth is None:
-            raise Malformed("'label' is not true or false", repr(value))
-        return truth
-    return value
-
-
-def _weight(value: Any) -> float:
-    try:
-        weight = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError, OverflowError):
-        weight = math.nan
-    if not (math.isfinite(weight) and weight >= 0):
-        raise Malformed("'weight' is not a number of 0 or more", repr(value))
-    return weight
 
 
 def _nothing_left(name: str, dropped: Sequence[Dropped]) -> RowError:

@@ -1,7 +1,8 @@
 """What rows look like, one reader a file, and how the fitting one is found.
 
 A reader has a `TITLE`, `detect(row)`, which looks at the columns, and `convert(row)`, which returns the canonical
-fields or raises `Malformed`; `FIELDS` are the columns that convert uses up under other names. To add one, write the
+fields or raises `Malformed`; `FIELDS` are the columns that convert uses up under other names. Where a row to train on
+is not one record, the reader also has `expand(records)`, which gives the records to convert. To add a reader, write the
 file and put it in `READERS` before every reader that is less specific.
 """
 
@@ -10,7 +11,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from espalier.formats import alpaca, alpaca_eval, hh, messages, plain, questions, self_instruct, sharegpt, trl
+from espalier.formats import (
+    alpaca,
+    alpaca_eval,
+    hh,
+    messages,
+    open_webui,
+    open_webui_pairs,
+    plain,
+    questions,
+    self_instruct,
+    sharegpt,
+    trl,
+)
 from espalier.formats.fields import Fields
 
 
@@ -26,6 +39,8 @@ class Reader(Protocol):
 
 
 READERS: dict[str, Reader] = {
+    "open_webui": open_webui,
+    "open_webui_pairs": open_webui_pairs,
     "hh": hh,
     "sharegpt": sharegpt,
     "alpaca_eval": alpaca_eval,

@@ -28,6 +28,10 @@ class Malformed(RowError):  # noqa: N818 - a reason, which is kept as often as r
         self.reason, self.detail = reason, detail
 
 
+class LeftOut(Malformed):
+    """One row that can be read and is not asked for; it is counted apart from what is dropped."""
+
+
 def encodable(text: str) -> bool:
     """Whether a text is valid Unicode; half a surrogate pair, from a broken file or a JSON escape, is not."""
     if text.isascii():

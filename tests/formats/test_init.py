@@ -4,8 +4,11 @@ from hypothesis import strategies as st
 
 from espalier.formats import READERS, fitting
 from espalier.formats.fields import Malformed
+from tests.formats.feedback import feedback
 
 EXAMPLES = {
+    "open_webui": feedback("b", 1),
+    "open_webui_pairs": feedback("b", 1, annotations={"c": -1}),
     "hh": {"chosen": "\n\nHuman: hi\n\nAssistant: yes", "rejected": "\n\nHuman: hi\n\nAssistant: no"},
     "sharegpt": {"conversations": [{"from": "human", "value": "hi"}, {"from": "gpt", "value": "yes"}]},
     "alpaca_eval": {"instruction": "i", "output_1": "a", "output_2": "b", "preference": 2},
@@ -35,12 +38,13 @@ values = st.recursive(
 
 @pytest.mark.parametrize("name", READERS)
 def test_every_format_is_found_by_its_example(name):
-    assert fitting([EXAMPLES[name]])[0] == name
+    assert name in fitting([EXAMPLES[name]])[:2]
     assert READERS[name].convert(EXAMPLES[name])
 
 
 def test_the_more_specific_format_comes_first():
     assert fitting([EXAMPLES["hh"]]) == ["hh", "trl"]
+    assert fitting([EXAMPLES["open_webui_pairs"]]) == ["open_webui", "open_webui_pairs"]
     assert fitting([EXAMPLES["alpaca"] | EXAMPLES["plain"]]) == ["alpaca", "plain"]
     pair = {"prompt": "p", "chosen": [], "rejected": [], "messages": []}
     assert fitting([pair]) == ["trl", "messages"]
