@@ -17,7 +17,8 @@ from espalier.recipe import Recipe, load_recipe, read_toml
 from espalier.train.options import TrainOptions
 
 RECIPE = "recipe.toml"
-OBJECTIVES = {"preference": "dpo"}  # kind of rows -> the objective taken when none is named; else sft
+# Kind of rows -> the objective taken when none is named; else sft.
+OBJECTIVES = {"preference": "dpo", "unpaired": "kto", "ranked": "reward_model"}
 
 
 @dataclass(frozen=True)

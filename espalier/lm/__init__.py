@@ -1,1 +1,1 @@
-"""Language models that answer: local, scripted."""
+"""Language models that answer: on this machine, behind a server, scripted for tests."""

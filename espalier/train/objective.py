@@ -24,7 +24,8 @@ class Objective:
 
     Class attributes, read by the loop: `needs` (row fields), `passes` over a prepared batch and `minibatches` in each,
     `dropout` (off unless the objective says otherwise), `loss_at_start` (the loss of an untouched policy, where the
-    formula fixes it: the run stops when it differs), `presets` (options by name: paper, small).
+    formula fixes it: the run stops when it differs), `presets` (options by name: paper, small). Where options follow
+    from the rows, `settle(trees, batch_size)` returns the objective with them and a sentence that says so.
     """
 
     needs: ClassVar[tuple[str, ...]] = ()
