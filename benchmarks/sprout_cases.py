@@ -222,7 +222,6 @@ TASKS = (
     Task(READING, "yes or no, 4 passages", partial(passages, kind="yes_no", count=4)),
     Task(WHOLE, "4 passages by BM25", partial(searched, language="en"), max_tokens=200),
     Task(KOREAN, "the right passages only", partial(given, language="ko", distractors=0), max_tokens=256, most=100),
-    Task(KOREAN, "3 distractors", partial(given, language="ko", distractors=3), max_tokens=256, most=100),
     Task(KOREAN, "4 passages by BM25", partial(searched, language="ko"), max_tokens=256, most=100),
     Task("Sums", "greedy", reckoning, max_tokens=96),
     Task("Sums", "voted", partial(reckoning, voted=True), max_tokens=96, temperature=WARM, samples=SAMPLES),
