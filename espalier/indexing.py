@@ -48,7 +48,7 @@ def index(
         RowError: nothing can be read.
     """
     began, source = time.monotonic(), str(folder.resolve())
-    BM25(**options)  # what cannot be is refused before anything is made
+    BM25(**options).scores(["words"])  # what cannot be, or is not installed, is refused before anything is made
     refuse_inside(out, folder)
     with _made(out, source) as store:
         about = known(store)

@@ -1,10 +1,12 @@
 """A folder becomes an index, and stays one."""
 
 import lzma
+import sys
 
 import pytest
 
 from espalier import indexing
+from espalier.analysis import _stemmed
 from espalier.errors import RecipeError, RowError, RunError
 from espalier.indexing import index
 from espalier.knowledge.store import Store
@@ -114,3 +116,14 @@ def test_learns_where_suva_is_from_the_factbook(data_folder, tmp_path):
     made = index(tmp_path / "countries.jsonl", tmp_path / "kb")
     assert made.synced.added == len(rows) >= 3
     assert found(tmp_path / "kb", "capital Suva")[0].endswith("/fj")
+
+
+@pytest.mark.parametrize("missing", ["bm25s", "Stemmer"])
+def test_what_is_not_installed_is_said_before_anything_is_made(tmp_path, monkeypatch, missing):
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "a.txt").write_text("Words to search.")
+    _stemmed.cache_clear()
+    monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(RunError, match=r"pip install 'espalier-lm\[retrieval\]'"):
+        index(tmp_path / "docs", tmp_path / "kb")
+    assert not (tmp_path / "kb").exists()
