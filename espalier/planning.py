@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 from espalier import __version__
 from espalier import recipe as recipes
 from espalier.audit import Audit, hold_back, plant
+from espalier.caching import cache_folder
 from espalier.catalogue import address_of, build, load
 from espalier.catalogue import options as made
 from espalier.errors import ModelError, RecipeError, RowError
@@ -27,11 +27,6 @@ from espalier.rows import Rows, read
 from espalier.run import Located, locate
 from espalier.train.options import TrainOptions
 from espalier.train.store import Store
-
-
-def cache_folder() -> Path:
-    """Where tokenized rows and reference log-probabilities are kept: ESPALIER_CACHE, or the user's cache folder."""
-    return Path(os.environ.get("ESPALIER_CACHE") or Path.home() / ".cache" / "espalier")
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from espalier import seeding
+from espalier.caching import cache_folder
 from espalier.catalogue import build
 from espalier.contracts import Frozen
 from espalier.errors import RunError
@@ -20,7 +21,7 @@ from espalier.handover import handover
 from espalier.models.heads import is_scalar
 from espalier.models.roles import Role, declared
 from espalier.opening import choose_device
-from espalier.planning import Plan, cache_folder, check, plan_run
+from espalier.planning import Plan, check, plan_run
 from espalier.recipe import Recipe, dump, spelled_out
 from espalier.record import Listen, Recorder, new_run
 from espalier.run import Run, machine, resume_command, versions, write_text

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import sqlite3
 import threading
 from collections.abc import Iterable, Mapping
@@ -14,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from espalier.caching import cache_folder
 from espalier.errors import RowError
 
 SCHEMA = (
@@ -24,12 +24,6 @@ MAX_BYTES = 1 << 30
 _MEMORY_BYTES = 64 << 20  # at most, where the disk cannot be used
 
 log = logging.getLogger(__name__)
-
-
-def answers_path() -> Path:
-    """Where answers are kept unless another place is named: in ESPALIER_CACHE, or in the user's cache folder."""
-    folder = os.environ.get("ESPALIER_CACHE") or Path.home() / ".cache" / "espalier"
-    return Path(folder) / "answers.sqlite"
 
 
 def canonical(request: Any) -> str:
@@ -68,13 +62,13 @@ class Cache:
     kept in memory, and one note says so.
 
     Args:
-        path: the file; `answers_path()` by default.
+        path: the file; answers.sqlite in the cache folder by default.
         max_bytes: size of the file; the oldest answers give way.
         patience: seconds to wait for another process.
     """
 
     def __init__(self, path: Path | None = None, *, max_bytes: int = MAX_BYTES, patience: float = 30.0) -> None:
-        self.path, self.max_bytes = path or answers_path(), max_bytes
+        self.path, self.max_bytes = path or cache_folder() / "answers.sqlite", max_bytes
         self._lock = threading.Lock()
         self._memory: dict[tuple[str, int], str] = {}
         self._memory_bytes = 0

@@ -126,8 +126,6 @@ def test_formula_a_target_is_met_or_missed_by() -> None:
 
 
 def test_the_page_is_that_of_the_recorded_results() -> None:
-    if not sprout.RESULTS.exists():
-        pytest.skip("not measured yet: python -m benchmarks.sprout")
     assert sprout.PAGE.read_text(encoding="utf-8") == sprout_report.page(json.loads(sprout.RESULTS.read_text()))
 
 

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from espalier.caching import cache_folder
 from espalier.errors import RowError
-from espalier.lm.cache import Cache, answers_path, canonical, digest
+from espalier.lm.cache import Cache, canonical, digest
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
 values = st.recursive(
@@ -84,12 +85,11 @@ def test_what_was_put_is_found_also_by_the_next_process(tmp_path):
 
 def test_the_place_is_named_by_the_environment(monkeypatch, tmp_path):
     monkeypatch.setenv("ESPALIER_CACHE", str(tmp_path))
-    assert answers_path() == tmp_path / "answers.sqlite"
     with Cache() as cache:
         cache.put("key", {0: 1})
-    assert answers_path().exists()
+    assert cache.path == tmp_path / "answers.sqlite" and cache.path.exists()
     monkeypatch.delenv("ESPALIER_CACHE")
-    assert answers_path().is_relative_to(Path.home())
+    assert cache_folder().is_relative_to(Path.home())
 
 
 def test_the_oldest_give_way(tmp_path):

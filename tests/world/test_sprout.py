@@ -99,8 +99,6 @@ def test_espalier_answers_with_it() -> None:
 def test_what_is_recorded_was_measured_with_these_weights() -> None:
     from benchmarks.sprout import weights
 
-    if not RECORDED.exists():
-        pytest.skip("not measured yet: python -m benchmarks.sprout")
     assert json.loads(RECORDED.read_text())["model"]["weights"] == weights(ASSETS / "sprout")
 
 
@@ -112,8 +110,6 @@ def test_learns_the_targets_that_hold() -> None:
     from benchmarks.sprout_report import TARGETS, interval
     from espalier.world.facts import World
 
-    if not RECORDED.exists():
-        pytest.skip("not measured yet: python -m benchmarks.sprout")
     recorded = json.loads(RECORDED.read_text())
     lm, _ = sprout.opened("sprout")
     world = World.make(recorded["entities"], split="test", seed=recorded["seed"])
