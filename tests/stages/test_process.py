@@ -13,8 +13,8 @@ from espalier.stages.process import forked
 print("begun", flush=True)
 
 def sleeps():
-    print("asleep", flush=True)
     try:
+        print("asleep", flush=True)
         time.sleep(60)
     except KeyboardInterrupt:
         print("woken", flush=True)
