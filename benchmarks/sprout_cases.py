@@ -143,7 +143,7 @@ def reckoning(s: Setting, *, voted: bool = False) -> list[Case]:
 
 
 def asking(s: Setting) -> list[Case]:
-    """Questions to write for passages, which BM25 should then find first among all passages of the world."""
+    """Questions to write for passages, which BM25 should then find: that passage, or one about the same entity."""
     found = beir.search(s.world, s.n, s.seed, wording=s.wording)
     hits = [Hit(name, 0.0, part.text, found.title(name)) for name, part in found.passages.items()]
     index, own = BM25().index(hits), dict(zip(found.passages, beir.doc2query(found, s.seed), strict=True))
@@ -151,11 +151,17 @@ def asking(s: Setting) -> list[Case]:
     def first(queries: Sequence[str], *, name: str) -> bool:
         return [hit.document for hit in index.search(queries[0], 1)] == [name]
 
+    def near(queries: Sequence[str], *, name: str) -> bool:
+        return any(
+            found.passages[hit.document].entity == found.passages[name].entity for hit in index.search(queries[0], 1)
+        )
+
     cases = []
     for name in s.draw("queries").sample(sorted(found.passages), s.n):
         measured = {
+            "its document is found first": partial(near, name=name),
             "its passage is found first": partial(first, name=name),
-            "the same of the world's own": partial(grades.same, right=first(own[name]["queries"], name=name)),
+            "the passage, of the world's own": partial(grades.same, right=first(own[name]["queries"], name=name)),
         }
         cases.append(Case(judging.query_prompt(found.passages[name].text), measured))
     return cases

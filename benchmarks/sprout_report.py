@@ -67,7 +67,7 @@ TARGETS = {
     ("unanswerable, 4 passages", "abstains"): Target(0.80),
     ("3 hard distractors", "falsely abstains"): Target(high=0.10),
     ("greedy", "answer right"): Target(0.40, 0.80),
-    ("questions written", "its passage is found first"): Target(0.70),
+    ("questions written", "its document is found first"): Target(0.70),
     ("relevance", "accuracy"): Target(0.85),
     ("reviews, nothing asked", "happy"): Target(0.40, 0.60),
     ("reviews, nothing asked", "polite"): Target(0.40, 0.60),
@@ -79,7 +79,8 @@ NOTES = {
     "Korean": "Korean documents and questions. *The right passages only* holds two passages for questions about two.",
     "Sums": "Of the samples, 16 at temperature 0.8, the commonest answer counts.",
     "Judging and asking": "A question that sprout writes for a passage is searched among all passages of the test "
-    "world; *the world's own* are the questions the generator made for the same passages.",
+    "world. All passages about one subject are its document; they share its name, so that even *the world's own* "
+    "questions, which the generator made for the same passages, often find another of them first.",
     "Mood and manner before alignment": "Sampled at temperature 1, but for what was asked for, which is greedy. About "
     "one half is wanted where nothing is asked (0.4 to 0.6), so that there is something to prefer.",
 }

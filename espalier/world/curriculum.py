@@ -139,6 +139,11 @@ def reads(share: float, mixture: Mixture, *, quoting: bool = True) -> Part:
     return Part(share, partial(readings, mixture=mixture, quoting=quoting))
 
 
+def drilled(world: World, count: int, draw: random.Random) -> Iterator[Row]:
+    """Equations; they are about nobody."""
+    return sums.drills(count, draw)
+
+
 def told(world: World, count: int, draw: random.Random) -> Iterator[Row]:
     """Instructions; they are about words, not about a world."""
     return instructions.rows(count, draw)
@@ -147,6 +152,8 @@ def told(world: World, count: int, draw: random.Random) -> Iterator[Row]:
 EASY = (("single", 0.8), ("yes_no", 0.06), ("unanswerable", 0.1), ("comparison", 0.04))
 MIXED = (("single", 0.6), ("yes_no", 0.08), ("comparison", 0.06), ("two_hop", 0.1), ("unanswerable", 0.16))
 SHORT = Mixture(passages=(1, 1), facts=(1, 2), kinds=EASY, mistaken=0)
+PLAIN = replace(SHORT, wording="plain")
+TINY = sums.Difficulty(digits=1, steps=(1, 2), times=0.0)
 LESSONS: dict[str, tuple[Part, ...]] = {
     "first": (
         reads(0.5, SHORT),
@@ -166,28 +173,29 @@ LESSONS: dict[str, tuple[Part, ...]] = {
         Part(0.01, prompted(reviews.greetings)),
         Part(0.01, prompted(told)),
     ),
-    "third": (
-        reads(0.12, Mixture(passages=(1, 1), facts=(3, 7), questions=10, kinds=MIXED), quoting=False),
-        reads(0.14, Mixture(passages=(2, 4), hard=0.9, questions=8, kinds=MIXED), quoting=False),
-        reads(0.12, Mixture(passages=(1, 2), facts=(1, 5), questions=6, kinds=MIXED)),
-        reads(0.20, Mixture(passages=(3, 4), hard=0.9, questions=8, kinds=MIXED)),
-        reads(0.07, Mixture(passages=(5, 8), hard=0.9, questions=10, kinds=MIXED)),
-        Part(0.07, shelves),
+    "third": (  # short rows are many: few of their words are learned
+        reads(0.08, Mixture(passages=(1, 1), facts=(3, 7), questions=10, kinds=MIXED), quoting=False),
+        reads(0.10, Mixture(passages=(2, 4), hard=0.9, questions=8, kinds=MIXED), quoting=False),
+        reads(0.10, Mixture(passages=(1, 2), facts=(1, 5), questions=6, kinds=MIXED)),
+        reads(0.16, Mixture(passages=(3, 4), hard=0.9, questions=8, kinds=MIXED)),
+        reads(0.06, Mixture(passages=(5, 8), hard=0.9, questions=10, kinds=MIXED)),
+        Part(0.06, shelves),
         Part(0.02, closed),
         Part(0.01, writings),
-        Part(0.10, prompted(sums.rows)),
-        Part(0.05, prompted(judging.relevance_rows)),
-        Part(0.03, prompted(judging.query_rows)),
+        Part(0.26, prompted(sums.rows)),
+        Part(0.14, prompted(drilled)),
+        Part(0.32, prompted(judging.relevance_rows)),
+        Part(0.06, prompted(judging.query_rows)),
         Part(0.01, prompted(judging.document_rows)),
-        Part(0.03, prompted(reviews.reviews)),
-        Part(0.02, prompted(reviews.greetings)),
-        Part(0.02, prompted(told)),
+        Part(0.08, prompted(reviews.reviews)),
+        Part(0.03, prompted(reviews.greetings)),
+        Part(0.03, prompted(told)),
     ),
     "seedling": (
-        reads(0.30, SHORT, quoting=False),
-        reads(0.25, SHORT),
+        reads(0.30, PLAIN, quoting=False),
+        reads(0.25, PLAIN),
         Part(0.05, writings),
-        Part(0.14, prompted(partial(sums.rows, difficulty=sums.Difficulty(digits=1, steps=(1, 2), times=0.0)))),
+        Part(0.14, prompted(partial(sums.rows, difficulty=TINY, wording="plain"))),
         Part(0.13, prompted(reviews.greetings)),
         Part(0.13, prompted(reviews.reviews)),
     ),

@@ -10,7 +10,7 @@ from typing import Any
 
 from espalier.contracts import Row
 from espalier.errors import RecipeError, unknown
-from espalier.world.wordings import Wording, pick, words
+from espalier.world.wordings import Wording, pick, worded, words
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def rows(
     for _ in range(count):
         kind = draw.choice(tuple(kinds) or tuple(KINDS))
         made, things = KINDS[kind], given(draw, size)
-        frame = pick(draw.choice(made.asked if wording == "known" else made.unseen), draw)
+        frame = pick(draw.choice(worded(made.asked, made.unseen, wording)), draw)
         prompt = frame.format(text=" ".join(things.text), word=things.word, other=things.other, n=things.n)
         row = Row(prompt=prompt, completion=made.reply(things), kind=kind)
         if made.right is not None:

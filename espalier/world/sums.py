@@ -6,7 +6,7 @@ import operator
 import random
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -14,11 +14,12 @@ from espalier import reading
 from espalier.contracts import Row
 from espalier.errors import RecipeError
 from espalier.world.facts import World
-from espalier.world.wordings import Wording, pick, words
+from espalier.world.wordings import Wording, pick, worded, words
 
 SIGNS = {"+": operator.add, "-": operator.sub, "*": operator.mul}
 STEP = re.compile(r"([0-9]{1,18}) ([-+*]) ([0-9]{1,18}) = ([0-9]{1,36})")
 LARGEST_FACTOR = 5
+DRILLED = (6, 12)  # equations in one drill
 SLIPS = (-10, -2, -1, 1, 2, 10)  # by how much a spoiled sum is wrong
 
 Step = tuple[str, int]  # a sign and a number
@@ -53,6 +54,21 @@ STORIES = (  # {clauses} are all steps in one sentence, {more} as it goes on fro
     "{s} has {n} {thing}. {sentences}",
     "{s} owns {n} {thing}. {sentences}",
     "[In the morning|At first] {s} has {n} {thing}. {sentences}",
+    "{s} [keeps|holds] {n} {thing}{more}.",
+    "[One day|On Monday] {s} counts {n} {thing}{more}.",
+    "In the [cellar|shed|shop] of {s} there are {n} {thing}. {sentences}",
+    "{s}, the owner of {n} {thing}, {clauses}.",
+    "With {n} {thing} to begin with, {s} {clauses}.",
+    "[Early in the day|Before breakfast] {s} counts {n} {thing}. {sentences}",
+    "The [collection|stock] of {s} consists of {n} {thing}. {sentences}",
+    "{s} [takes|carries] {n} {thing} to the market. {sentences}",
+    "{s} has nothing at first and is given {n} {thing}. {sentences}",
+    "In front of {s} lie {n} {thing}. {s} {clauses}.",
+    "At the start of the [day|week] {s} owns {n} {thing}{more}.",
+    "{s} owns nothing but {n} {thing}. {sentences}",
+    "{n} {thing} are what {s} has at first. {sentences}",
+    "This is a story about {s} and {n} {thing}: {s} {clauses}.",
+    "Here is what happens to the {n} {thing} of {s}: {s} {clauses}.",
 )
 STORIES_UNSEEN = (
     "{n} {thing} belong to {s}, who {clauses}.",
@@ -62,6 +78,20 @@ ASKED = (
     "How many {thing} does {s} have [now|in the end|after that]?",
     "How many {thing} [are left|are there now|remain]?",
     "What is the number of {thing} [now|in the end]?",
+    "How many {thing} does {s} [own|keep] [now|in the end|at the end]?",
+    "How many {thing} does that [make|leave]?",
+    "How many {thing} are there [at the end|after all this]?",
+    "[At the end|Now|After all this], how many {thing} does {s} have?",
+    "With how many {thing} does {s} [end|finish]?",
+    "[Work out|Find] the number of {thing} that {s} has [now|at the end].",
+    "What is the final number of {thing}?",
+    "[Can you say|Do you know] how many {thing} {s} has [now|in the end]?",
+    "How many {thing} belong to {s} [now|after that|at last]?",
+    "{s} now has how many {thing}?",
+    "If {s} counts the {thing} [now|again], how many are there?",
+    "[Say|Write down] how many {thing} {s} has in the end.",
+    "So how many {thing} remain with {s}?",
+    "To what number do the {thing} of {s} come?",
 )
 ASKED_UNSEEN = ("What number of {thing} does {s} have at last?", "Tell me how many {thing} there are now.")
 JOINTS = ("Then", "After that", "Next", "Later")
@@ -86,6 +116,15 @@ def rows(
         story = told(draw.choice(world.by_kind["person"]).name, start, steps, draw, wording)
         reply = "\n".join((*lines, reading.reply(str(total))))
         yield Row(prompt=story, completion=reply, answer=str(total), kind="sum", steps=len(steps))
+
+
+def drills(count: int, draw: random.Random, difficulty: Difficulty | None = None) -> Iterator[Row]:
+    """Bare equations to complete, several at a time: `prompt`, `completion`, `kind`. Practice for the steps of sums."""
+    single = replace(difficulty or Difficulty(), steps=(1, 1))
+    for _ in range(count):
+        lines = [worked(*numbers(draw, single))[0][0] for _ in range(draw.randint(*DRILLED))]
+        asked = ", ".join(line.partition(" =")[0] for line in lines)
+        yield Row(prompt=f"Work out: {asked}", completion="\n".join(lines), kind="drill")
 
 
 def numbers(draw: random.Random, difficulty: Difficulty) -> tuple[int, list[Step]]:
@@ -117,8 +156,8 @@ def worked(start: int, steps: Sequence[Step]) -> tuple[list[str], int]:
 
 def told(name: str, start: int, steps: Sequence[Step], draw: random.Random, wording: Wording = "known") -> str:
     """The story and the question."""
-    story = pick(draw.choice(STORIES if wording == "known" else STORIES_UNSEEN), draw)
-    asked = pick(draw.choice(ASKED if wording == "known" else ASKED_UNSEEN), draw)
+    story = pick(draw.choice(worded(STORIES, STORIES_UNSEEN, wording)), draw)
+    asked = pick(draw.choice(worded(ASKED, ASKED_UNSEEN, wording)), draw)
     parts = [clause(step, draw) for step in steps]
     clauses = " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1])))
     return f"{story} {asked}".format(

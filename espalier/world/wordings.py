@@ -11,8 +11,9 @@ from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
-Wording = Literal["known", "unseen"]
+Wording = Literal["known", "plain", "unseen"]  # of the known ones the first few are plain; unseen ones are new
 HERE = Path(__file__).parent
+PLAIN = 4  # how many frames
 VOWELS = tuple("aeiou")
 _CHOICE = re.compile(r"\[([^\]]*)\]")
 
@@ -35,11 +36,16 @@ class Relation:
 
     def statements(self, wording: Wording) -> tuple[str, ...]:
         """Frames of sentences."""
-        return self.said if wording == "known" else self.unseen
+        return worded(self.said, self.unseen, wording)
 
     def questions(self, wording: Wording) -> tuple[str, ...]:
         """Frames of questions."""
-        return self.asked if wording == "known" else self.asked_unseen
+        return worded(self.asked, self.asked_unseen, wording)
+
+
+def worded(known: tuple[str, ...], unseen: tuple[str, ...], wording: Wording) -> tuple[str, ...]:
+    """The frames of a wording."""
+    return unseen if wording == "unseen" else known[:PLAIN] if wording == "plain" else known
 
 
 @cache
@@ -73,9 +79,9 @@ def pick(frame: str, draw: random.Random) -> str:
 
 
 def state(relation: Relation, subject: str, value: str, draw: random.Random, wording: Wording = "known") -> str:
-    """A sentence that states a fact; one in four has something around it."""
+    """A sentence that states a fact; one in four has something around it, but for plain ones."""
     sentence = pick(draw.choice(relation.statements(wording)), draw)
-    chance = draw.random()
+    chance = 1.0 if wording == "plain" else draw.random()
     if chance < 0.15:
         sentence = after(pick(draw.choice(words()["opener"]), draw), sentence)
     elif chance < 0.25:

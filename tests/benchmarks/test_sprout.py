@@ -80,13 +80,18 @@ def test_sums_judgements_and_instructions_are_right_where_the_reply_is() -> None
         assert got and all(set(outcomes) <= {"1", "-"} for outcomes in got.values()), (name, got)
 
 
-def test_a_question_counts_if_its_own_passage_is_found_first() -> None:
+def test_a_question_counts_if_its_own_passage_or_document_is_found_first() -> None:
     found = beir.search(WORLD, N, 0)
     own = {judging.query_prompt(row["document"]): row["queries"] for row in beir.doc2query(found, 0)}
     cases = task("questions written").cases(setting())
     outcomes = [case.grades["its passage is found first"](own[case.prompt]) for case in cases]
-    assert outcomes == [case.grades["the same of the world's own"](["?"]) for case in cases] and any(outcomes)
-    assert not any(case.grades["its passage is found first"]([""]) for case in cases)
+    assert outcomes == [case.grades["the passage, of the world's own"](["?"]) for case in cases] and any(outcomes)
+    named = [case.grades["its document is found first"](own[case.prompt]) for case in cases]
+    assert all(of_it or not passage for of_it, passage in zip(named, outcomes, strict=True)) and sum(named) > sum(
+        outcomes
+    )
+    for name in ("its passage is found first", "its document is found first"):
+        assert not any(case.grades[name]([""]) for case in cases)
 
 
 def test_quotes_over_whole_documents_must_stand_in_a_passage() -> None:

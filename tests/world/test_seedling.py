@@ -9,7 +9,7 @@ from espalier.lm.local import Local
 from espalier.run import load
 from espalier.world import reviews
 from espalier.world.beir import write_rows
-from espalier.world.curriculum import SHORT
+from espalier.world.curriculum import PLAIN
 from espalier.world.facts import World
 from espalier.world.preferences import Reward, candidates, pairs
 from espalier.world.questions import context
@@ -27,7 +27,7 @@ def politeness(target, prompts):
 def test_it_reads_about_people_nobody_has_heard_of():
     loaded = load("seedling", device="cpu", dtype="float32")
     world, draw = World.make(200, split="test"), random.Random(0)
-    made = [found for _ in range(60) if (found := context(world, draw, SHORT)).questions][:30]
+    made = [found for _ in range(60) if (found := context(world, draw, PLAIN)).questions][:30]
     asked = [reading.prompt(one.questions[0].text, one.shown()) for one in made]
     replies = Local(loaded.policy, loaded.renderer).sample(asked, temperature=0.0, max_tokens=64)
     right = sum(

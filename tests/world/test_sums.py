@@ -31,7 +31,17 @@ def solved(prompt: str) -> int:
     return total
 
 
-@pytest.mark.parametrize("wording", ["known", "unseen"])
+def test_drills_are_true_equations_within_the_digits():
+    for row in sums.drills(50, random.Random(0), sums.Difficulty(digits=2)):
+        lines = row["completion"].splitlines()
+        assert 6 <= len(lines) <= 12
+        assert row["prompt"] == "Work out: " + ", ".join(line.partition(" =")[0] for line in lines)
+        for line in lines:
+            one, sign, two, _, result = line.split()
+            assert sums.SIGNS[sign](int(one), int(two)) == int(result) and 0 < int(result) < 100
+
+
+@pytest.mark.parametrize("wording", ["known", "plain", "unseen"])
 def test_property_the_answer_follows_from_the_story(wording):
     for row in made(wording=wording):
         assert str(solved(row["prompt"])) == row["answer"]

@@ -1,10 +1,13 @@
 """What can be true and how it is said."""
 
 import random
+import re
+from collections import Counter
+from itertools import product
 
 import pytest
 
-from espalier.world.wordings import after, ask, expansions, fill, mistake, pick, relations, state, words
+from espalier.world.wordings import PLAIN, after, ask, expansions, fill, mistake, pick, relations, state, words
 
 VALUES = {"person", "place", "organization", "year", "number"}
 ALL = relations().values()
@@ -99,3 +102,21 @@ def test_a_mistake_says_that_it_is_one():
 def test_no_word_stands_twice_in_a_list():
     for name, values in words().items():
         assert len(set(values)) == len(values), name
+
+
+def bag(text):
+    return Counter(re.findall(r"\w+|\{\w\}", text.lower()))
+
+
+@pytest.mark.parametrize("relation", ALL, ids=lambda relation: relation.name)
+def test_what_is_held_out_is_not_a_known_wording_turned_around_or_with_a_word_more(relation):
+    for known, unseen in ((relation.said, relation.unseen), (relation.asked, relation.asked_unseen)):
+        for one, other in product(map(bag, texts(known)), map(bag, texts(unseen))):
+            assert max((one - other).total(), (other - one).total()) >= 1, (one, other)
+
+
+def test_plain_wordings_are_the_first_of_the_known_and_stand_bare():
+    for relation in ALL:
+        plain = {fill(text, "Rona", "x") for text in texts(relation.said[:PLAIN])}
+        assert {state(relation, "Rona", "x", random.Random(seed), "plain") for seed in range(99)} <= plain
+        assert relation.questions("plain") == relation.asked[:PLAIN] and len(relation.said) > 4 * PLAIN
