@@ -153,6 +153,7 @@ EASY = (("single", 0.8), ("yes_no", 0.06), ("unanswerable", 0.1), ("comparison",
 MIXED = (("single", 0.6), ("yes_no", 0.08), ("comparison", 0.06), ("two_hop", 0.1), ("unanswerable", 0.16))
 SHORT = Mixture(passages=(1, 1), facts=(1, 2), kinds=EASY, mistaken=0)
 PLAIN = replace(SHORT, wording="plain")
+TAUGHT = sums.Difficulty(steps=(1, 4))  # longer ones are left for methods that sample, vote and reward
 TINY = sums.Difficulty(digits=1, steps=(1, 2), times=0.0)
 LESSONS: dict[str, tuple[Part, ...]] = {
     "first": (
@@ -166,7 +167,7 @@ LESSONS: dict[str, tuple[Part, ...]] = {
         reads(0.16, Mixture(passages=(1, 1), facts=(2, 6), questions=6, kinds=MIXED)),
         reads(0.10, Mixture(passages=(2, 4), hard=0.9, questions=8, kinds=MIXED)),
         Part(0.02, closed),
-        Part(0.08, prompted(sums.rows)),
+        Part(0.08, prompted(partial(sums.rows, difficulty=TAUGHT))),
         Part(0.03, prompted(judging.relevance_rows)),
         Part(0.02, prompted(judging.query_rows)),
         Part(0.01, prompted(reviews.reviews)),
@@ -182,10 +183,10 @@ LESSONS: dict[str, tuple[Part, ...]] = {
         Part(0.06, shelves),
         Part(0.02, closed),
         Part(0.01, writings),
-        Part(0.26, prompted(sums.rows)),
+        Part(0.26, prompted(partial(sums.rows, difficulty=TAUGHT))),
         Part(0.14, prompted(drilled)),
         Part(0.32, prompted(judging.relevance_rows)),
-        Part(0.06, prompted(judging.query_rows)),
+        Part(0.24, prompted(judging.query_rows)),
         Part(0.01, prompted(judging.document_rows)),
         Part(0.08, prompted(reviews.reviews)),
         Part(0.03, prompted(reviews.greetings)),

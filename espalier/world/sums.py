@@ -36,7 +36,7 @@ class Difficulty:
     """
 
     digits: int = 2
-    steps: tuple[int, int] = (1, 4)
+    steps: tuple[int, int] = (2, 6)
     times: float = 0.15
 
     def __post_init__(self) -> None:
