@@ -1,8 +1,9 @@
 """Write what the documentation repeats from the code; `--check` only says what is stale.
 
-docs/methods.md as a whole, and in other pages what stands between <!-- NAME --> and <!-- end -->: the table of methods,
-the options of a recipe, and what a command prints. What a model answers depends on the machine in its last digits, and
-how long it takes on the machine, so this is not checked, and only written with `--slow`, which runs the quickstart.
+docs/methods.md and the page of each objective as a whole, and in other pages what stands between <!-- NAME --> and
+<!-- end -->: tables of methods, the options of a recipe, and what a command prints. What a model answers depends on the
+machine in its last digits, and how long it takes on the machine, so this is not checked, and only written with
+`--slow`, which runs the quickstart.
 """
 
 import ast
@@ -16,7 +17,10 @@ from functools import cache, partial
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))  # the checkout's methods, whatever is installed
+sys.path[:0] = [str(ROOT), str(ROOT / "docs")]  # the checkout's methods, whatever is installed
+
+import generate_objectives  # noqa: E402
+from generate_objectives import cell, table  # noqa: E402
 
 from espalier import console  # noqa: E402
 from espalier.cards import PACKAGE, Card, Option, options_of  # noqa: E402
@@ -35,21 +39,11 @@ PROGRESS = re.compile(r"^(reading documents|scoring words|(.*: )?(evaluating|sam
 RUN = [sys.executable, "-c", "import sys; from espalier.cli import main; sys.exit(main())"]
 
 
-def cell(text: str) -> str:
-    """Text that cannot end a cell of a table."""
-    return text.replace("|", "\\|")
-
-
 def link(paper: str) -> str:
     """A paper as a link, where it has an address."""
     kind, _, number = paper.partition(":")
     pages = {"arXiv": f"https://arxiv.org/abs/{number}", "doi": f"https://doi.org/{number}", "https": paper}
     return f"[{paper}]({pages[kind]})" if kind in pages else paper
-
-
-def table(head: list[str], rows: list[list[str]]) -> str:
-    """A table in Markdown."""
-    return "".join(f"| {' | '.join(row)} |\n" for row in [head, ["---"] * len(head), *rows])
 
 
 def methods_page() -> str:
@@ -158,6 +152,7 @@ PARTS: dict[str, dict[str, Callable[[], str]]] = {
         "render": partial(options, "recipe.py", "RenderOptions"),
     },
     "docs/data.md": {"source": partial(options, "recipe.py", "Source")},
+    **generate_objectives.PARTS,
 }
 SLOW: dict[str, dict[str, Callable[[], str]]] = {"README.md": {"quickstart": quickstart_printed}}
 
@@ -180,13 +175,15 @@ def filled(text: str, parts: dict[str, Callable[[], str]]) -> str:
 def pages(parts: dict[str, dict[str, Callable[[], str]]]) -> dict[Path, str]:
     """Every page that is written in whole or in part, as it should be."""
     found = {ROOT / name: filled((ROOT / name).read_text(encoding="utf-8"), inner) for name, inner in parts.items()}
-    return {ROOT / "docs" / "methods.md": methods_page(), **found}
+    own = {ROOT / name: text for name, text in generate_objectives.pages(link).items()}
+    return {ROOT / "docs" / "methods.md": methods_page(), **own, **found}
 
 
 def main() -> None:
     """Write the pages, or say which are stale."""
     for page, text in pages(SLOW if "--slow" in sys.argv else PARTS).items():
         if "--check" not in sys.argv:
+            page.parent.mkdir(parents=True, exist_ok=True)
             page.write_text(text, encoding="utf-8")
         elif not page.is_file() or page.read_text(encoding="utf-8") != text:
             sys.exit(f"{page.relative_to(ROOT)} is stale. Run `make docs` and commit what it writes.")

@@ -33,18 +33,35 @@ Line = tuple[str, str]
 
 @dataclass(frozen=True)
 class First:
-    """What to try first with rows of a kind: objectives, each with what it is to see of the rows, and why."""
+    """What to try first with rows of a kind: objectives, each with what it is to see of the rows; why; what next."""
 
     steps: tuple[tuple[str, str], ...]
     why: str
+    then: str
 
 
 FIRST = {
-    "preference": First((("dpo", ""),), "the likelihood of the pairs themselves; measure the others against it"),
-    "unpaired": First((("sft", LIKED), ("kto", "")), "imitate what is liked, then go on from there with both sides"),
-    "ranked": First((("reward_model", ""),), "a score learns from all comparisons of a list at once"),
+    "preference": First(
+        (("dpo", ""),),
+        "the likelihood of the pairs themselves; measure the others against it",
+        "robust_dpo where labels are swapped, ipo where all agree, ld_dpo where length wins, orpo without a reference",
+    ),
+    "unpaired": First(
+        (("sft", LIKED), ("kto", "")),
+        "imitate what is liked, then go on from there with both sides",
+        "unlikelihood where disliked answers must go, whatever they were worth",
+    ),
+    "ranked": First(
+        (("reward_model", ""),),
+        "a score learns from all comparisons of a list at once",
+        "pairs of the best and another answer are what dpo and its kin take",
+    ),
 }
-IMITATE = First((("sft", ""),), "the rows say what to answer, and not which answer is better")
+IMITATE = First(
+    (("sft", ""),),
+    "the rows say what to answer, and not which answer is better",
+    "sample from what it has become, have the answers rated or compared, and go on with those",
+)
 
 
 @dataclass(frozen=True)
@@ -106,10 +123,15 @@ def advise(data: str, *, columns: str | None = None) -> Advice:
         ("rows", _counted(source, rows)),
         ("sizes", _sizes(source.kind, rows)),
         ("usable by", _usable(uses)),
-        ("first", _first(first, wanted.why, data, columns)),
+        ("first", _first(first, wanted, data, columns)),
         ("mind", "; ".join(_warnings(source, rows)) or "nothing stands out"),
     )
     return Advice(lines, tuple(name for name, _ in first), uses)
+
+
+def usable(rows: Sequence[Row]) -> list[str]:
+    """The short names of the objectives that can be trained on rows."""
+    return [use.name for use in _uses(rows)]
 
 
 def _uses(rows: Sequence[Row]) -> Iterator[Use]:
@@ -171,8 +193,8 @@ def _usable(uses: Sequence[Use]) -> str:
     return "; ".join(parts + [f"{use.name}: {use.told}" for use in uses if use.told])
 
 
-def _first(steps: Sequence[tuple[str, str]], why: str, data: str, columns: str | None) -> str:
-    """Which objectives to try first, one upon the other, why, and the commands."""
+def _first(steps: Sequence[tuple[str, str]], wanted: First, data: str, columns: str | None) -> str:
+    """Which objectives to try first, one upon the other, why, the commands, and what to try next."""
     if not steps:
         return "nothing to train"
     commands = []
@@ -182,7 +204,8 @@ def _first(steps: Sequence[tuple[str, str]], why: str, data: str, columns: str |
         words = [name, *start, "--data", data, *mapped, *([only] if only else []), "--out", f"runs/{name}"]
         commands.append(shlex.join(["espalier", "train", *words]))
         start = ["--from", f"runs/{name}"]
-    return f"{', then '.join(name for name, _ in steps)}: {why}. {' && '.join(commands)}"
+    names, typed = ", then ".join(name for name, _ in steps), " && ".join(commands)
+    return f"{names}: {wanted.why}. {typed}  Next: {wanted.then}."
 
 
 def _warnings(source: Rows, rows: Sequence[Row]) -> Iterator[str]:

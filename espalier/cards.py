@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import io
 import re
 import tokenize
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 PACKAGE = Path(__file__).parent
 
@@ -23,6 +26,23 @@ class Option:
 
 
 @dataclass(frozen=True)
+class Setting:
+    """A value that a preset gives an option, or leaves at its default, and the place that says so."""
+
+    name: str
+    value: Any
+    place: str = ""
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Settings that go together, those of one place beside each other."""
+
+    name: str
+    settings: tuple[Setting, ...]
+
+
+@dataclass(frozen=True)
 class Card:
     """A method: where it is, what it does in one sentence, whose idea it is, and what can be set."""
 
@@ -30,6 +50,7 @@ class Card:
     title: str
     paper: str
     options: tuple[Option, ...] = ()
+    presets: tuple[Preset, ...] = ()
 
 
 def read_card(file: Path, address: str, name: str | None = None) -> Card | None:
@@ -40,7 +61,8 @@ def read_card(file: Path, address: str, name: str | None = None) -> Card | None:
         paper = paper_of(node) if isinstance(node, ast.ClassDef) else None
         if isinstance(node, ast.ClassDef) and paper is not None and name in (None, node.name):
             title = first_sentence(ast.get_docstring(node) or "")
-            return Card(address, title, paper, tuple(options_of(node, tree, source).values()))
+            options = tuple(options_of(node, tree, source).values())
+            return Card(address, title, paper, options, tuple(presets_of(node, options)))
     return None
 
 
@@ -77,6 +99,29 @@ def options_of(node: ast.ClassDef, tree: ast.Module, source: str) -> dict[str, O
                 default = ast.get_source_segment(source, field.value) if field.value else None
                 found[field.target.id] = Option(field.target.id, kind, default, _comment(field, source))
     return found
+
+
+def presets_of(node: ast.ClassDef, options: Iterable[Option]) -> Iterator[Preset]:
+    """The presets of a class with the places that its `sources` name, as far as both are written out."""
+    tables = {name: _literal(node, name) for name in ("presets", "sources")}
+    defaults = {option.name: option.default for option in options}
+    for preset, values in tables["presets"].items():
+        found = {}
+        for place, names in tables["sources"].get(preset, {}).items():
+            for name in names.split(", "):
+                value = values[name] if name in values else ast.literal_eval(defaults.get(name) or "None")
+                found[name] = Setting(name, value, place)
+        yield Preset(preset, (*found.values(), *(Setting(n, v) for n, v in values.items() if n not in found)))
+
+
+def _literal(node: ast.ClassDef, name: str) -> dict[str, Any]:
+    """A table among the class attributes; empty where there is none, or none that can be read without running it."""
+    for field in node.body:
+        if isinstance(field, ast.AnnAssign) and getattr(field.target, "id", "") == name and field.value:
+            with contextlib.suppress(ValueError):
+                found: dict[str, Any] = ast.literal_eval(field.value)
+                return found
+    return {}
 
 
 def _inherited(name: str, tree: ast.Module, source: str) -> dict[str, Option]:

@@ -44,6 +44,7 @@ def test_pairs(tmp_path):
     found = advise(written(tmp_path, [*pairs, {"prompt": "p"}, {"prompt": "q"}, {"prompt": "r"}]))
     lines = dict(found.lines)
     assert found.first == ("dpo",) and "3 dropped" in lines["rows"]
+    assert lines["first"].endswith("Next: " + advice.FIRST["preference"].then + ".")
     assert "length may be what is learned" in lines["mind"] and "of the rows cannot be read" in lines["mind"]
     assert {use.name for use in found.uses} >= {"dpo", "orpo", "kto", "reward_model", "sft"}
     assert {use.name for use in found.uses if use.reference} >= {"dpo", "kto"}

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from espalier.cards import Option, first_sentence, read_card
+from espalier.cards import Option, Preset, Setting, first_sentence, read_card
 
 FILE = '''
 """Module."""
@@ -73,6 +73,24 @@ class Method(TrainOptions):
 """
     names = [option.name for option in read(tmp_path, text).options]
     assert "learning_rate" in names and names[-1] == "extra"
+
+
+def test_a_preset_names_the_place_of_each_value_and_the_default_it_leaves(tmp_path):
+    text = """
+from dataclasses import dataclass
+from typing import ClassVar
+@method(paper="")
+@dataclass(frozen=True)
+class Method:
+    beta: float = 0.1
+    presets: ClassVar[dict] = {"paper": {"epochs": 1.0, "warmup": 5}, "small": {"epochs": 2.0}}
+    sources: ClassVar[dict] = {"paper": {"Table 1": "beta, epochs"}}
+"""
+    paper = (Setting("beta", 0.1, "Table 1"), Setting("epochs", 1.0, "Table 1"), Setting("warmup", 5))
+    presets = (Preset("paper", paper), Preset("small", (Setting("epochs", 2.0),)))
+    assert read(tmp_path, text).presets == presets
+    computed = text.replace('{"epochs": 2.0}', "dict(epochs=2.0)")  # nothing is run to find out
+    assert read(tmp_path, computed).presets == ()
 
 
 def test_one_of_several_methods_is_found_by_name(tmp_path):

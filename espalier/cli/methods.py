@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ast
 import inspect
+from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.text import Text
@@ -54,9 +55,7 @@ def print_method(out: Console, name: str) -> None:
     out.print()
     out.print(inspect.cleandoc(ast.get_docstring(node) or ""), soft_wrap=True)
     _print_options(out, "options", list(found.options))
-    for preset, values in _presets(node).items():
-        settings = ", ".join(f"{option} = {value}" for option, value in values.items())
-        console.facts(out, [(f"preset {preset}", settings)])
+    console.facts(out, [(f"preset {preset.name}", line) for preset in found.presets for line in _settings(preset)])
 
 
 def _print_training(out: Console) -> None:
@@ -89,12 +88,11 @@ def _class_of(found: cards.Card, address: str) -> ast.ClassDef:
     return next(n for n in classes if n.name == name or (not name and cards.paper_of(n) is not None))
 
 
-def _presets(node: ast.ClassDef) -> dict[str, dict[str, Any]]:
-    for field in node.body:
-        if isinstance(field, ast.AnnAssign) and getattr(field.target, "id", "") == "presets" and field.value:
-            found: dict[str, dict[str, Any]] = ast.literal_eval(field.value)
-            return found
-    return {}
+def _settings(preset: cards.Preset) -> Iterator[str]:
+    """What a preset sets, a line for each place that says so."""
+    for place, group in groupby(preset.settings, key=lambda setting: setting.place):
+        settings = ", ".join(f"{setting.name} = {setting.value}" for setting in group)
+        yield f"{place}: {settings}" if place else settings
 
 
 def _paper(paper: str) -> str:

@@ -39,7 +39,7 @@ class CPO(Pairs):
     Relations: DPO with a uniform reference and a term of SFT; SimPO normalizes by length and drops that term.
     Departs from the paper: by default the SFT term is the mean over the completion's tokens, as its authors train it
     (they, and TRL: one mean over all tokens of a micro-batch); `average = false` is the sum as written. The preset's
-    learning rate falls by a cosine, theirs by an inverse square root.
+    learning rate is that of a LoRA of rank 16; it falls by a cosine, theirs by an inverse square root.
     """
 
     beta: float = 0.1
@@ -49,6 +49,13 @@ class CPO(Pairs):
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "paper": {"learning_rate": 1e-4, "batch_size": 128, "epochs": 1.0, "warmup": 0.01},
         "small": {"learning_rate": 1e-4, "batch_size": 16, "epochs": 1.0, "warmup": 0.1},
+    }
+    sources: ClassVar[dict[str, dict[str, str]]] = {
+        "paper": {
+            "Eq. 5": "nll_weight",
+            "Section 4.2 (512 tokens)": "beta, batch_size, epochs, warmup",
+            "fe1ixxu/ALMA, runs/cpo_ft.sh": "learning_rate",
+        },
     }
 
     def __post_init__(self) -> None:

@@ -50,8 +50,36 @@ class DPO(PairObjective):
 
     loss_at_start: ClassVar[float | None] = math.log(2)
     presets: ClassVar[dict[str, dict[str, Any]]] = {
-        "paper": {"learning_rate": 1e-6, "batch_size": 64, "epochs": 1.0, "warmup": 150, "schedule": "constant"},
+        "paper": {
+            "learning_rate": 1e-6,
+            "batch_size": 64,
+            "epochs": 1.0,
+            "warmup": 150,
+            "schedule": "constant",
+            "max_norm": 10.0,
+        },
         "small": {"learning_rate": 5e-5, "batch_size": 16, "epochs": 1.0, "warmup": 0.1},
+        "zephyr": {
+            "beta": 0.1, "learning_rate": 5e-7, "batch_size": 32, "epochs": 3.0, "warmup": 0.1, "schedule": "linear",
+        },
+        "handbook": {
+            "beta": 0.01, "learning_rate": 5e-7, "batch_size": 128, "epochs": 1.0, "warmup": 0.1, "schedule": "cosine",
+            "max_tokens": 1024,
+        },
+    }  # fmt: skip
+    sources: ClassVar[dict[str, dict[str, str]]] = {
+        "paper": {
+            "Appendix B": "beta, learning_rate, batch_size, warmup",
+            "eric-mitchell/direct-preference-optimization, config/config.yaml": "epochs, schedule, max_norm",
+        },
+        "zephyr": {
+            "arXiv:2310.16944, Section 4.4": "beta, learning_rate, batch_size, epochs, warmup, schedule",
+        },
+        "handbook": {
+            "huggingface/alignment-handbook, recipes/zephyr-7b-beta/dpo/config_full.yaml (8 GPUs)": (
+                "beta, learning_rate, batch_size, epochs, warmup, schedule, max_tokens"
+            ),
+        },
     }
 
     def __post_init__(self) -> None:

@@ -16,7 +16,7 @@ from espalier.trees.forest import Forest
 
 
 def dpo_norm_loss(chosen: Tensor, rejected: Tensor, *, beta: float) -> Tensor:
-    """Section 5: -log sigmoid(beta * (chosen - rejected)), one value per pair.
+    """Eq. 6: -log sigmoid(beta * (chosen - rejected)), one value per pair.
 
     Args:
         chosen: (log pi(y_w|x) - log pi_ref(y_w|x)) / |y_w|, in nats per token. [B]
@@ -44,6 +44,11 @@ class DPONorm(PairObjective):
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "paper": {"learning_rate": 5e-7, "batch_size": 128, "epochs": 1.0, "warmup": 0.1, "schedule": "linear"},
         "small": {"learning_rate": 5e-5, "batch_size": 16, "epochs": 1.0, "warmup": 0.1},
+    }
+    sources: ClassVar[dict[str, dict[str, str]]] = {
+        "paper": {
+            "Table 20 (8B, 2,048 tokens)": "beta, learning_rate, batch_size, epochs, warmup, schedule",
+        },
     }
 
     def __post_init__(self) -> None:

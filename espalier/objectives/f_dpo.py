@@ -38,7 +38,8 @@ class FDPO(PairObjective):
 
     Inputs: rows with prompt, chosen and rejected; a reference model.
     Relations: with reverse_kl it is DPO; jensen_shannon caps what raising the chosen completion can earn.
-    Departs from the paper: exponents end at 80, where float32 would overflow (forward_kl and alpha only).
+    Departs from the paper: exponents end at 80, where float32 would overflow (forward_kl and alpha only). It compares
+    divergences and fixes none; its training is that of the code of DPO's authors, on which it builds.
     """
 
     divergence: Literal["reverse_kl", "forward_kl", "jensen_shannon", "alpha"] = "jensen_shannon"
@@ -47,8 +48,24 @@ class FDPO(PairObjective):
 
     loss_at_start: ClassVar[float | None] = math.log(2)
     presets: ClassVar[dict[str, dict[str, Any]]] = {
-        "paper": {"learning_rate": 5e-7, "batch_size": 64, "epochs": 1.0, "warmup": 150, "schedule": "constant"},
+        "paper": {
+            "learning_rate": 5e-7,
+            "batch_size": 64,
+            "epochs": 1.0,
+            "warmup": 150,
+            "schedule": "constant",
+            "max_norm": 10.0,
+        },
         "small": {"learning_rate": 5e-5, "batch_size": 16, "epochs": 1.0, "warmup": 0.1},
+    }
+    sources: ClassVar[dict[str, dict[str, str]]] = {
+        "paper": {
+            "eric-mitchell/direct-preference-optimization, config/config.yaml": (
+                "learning_rate, epochs, warmup, schedule, max_norm"
+            ),
+            "eric-mitchell/direct-preference-optimization, README.md": "beta, batch_size",
+            "not in the paper": "divergence, alpha",
+        },
     }
 
     def __post_init__(self) -> None:

@@ -14,7 +14,7 @@ from espalier.trees.forest import Forest
 
 
 def hinge_norm_loss(chosen: Tensor, rejected: Tensor, *, gamma: float) -> Tensor:
-    """L_hinge-norm: max(0, 1 - gamma * (chosen - rejected)), one value per pair.
+    """Eq. 10, L_hinge-norm: max(0, 1 - gamma * (chosen - rejected)), one value per pair.
 
     Args:
         chosen: log pi(y_w|x) - log pi_ref(y_w|x), summed over the completion's tokens, in nats. [B]
@@ -34,7 +34,8 @@ class HingeNorm(PairObjective):
 
     Inputs: rows with prompt, chosen and rejected; a reference model.
     Relations: SLiC has the same hinge without a reference; DPO's logistic loss never stops pushing.
-    Departs from the paper: the loss alone, without the rejection sampling that makes its pairs.
+    Departs from the paper: the loss alone, without the rejection sampling that makes its pairs; AdamW instead of
+    Adafactor.
     """
 
     gamma: float = 0.05
@@ -43,6 +44,12 @@ class HingeNorm(PairObjective):
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "paper": {"learning_rate": 1e-5, "batch_size": 32, "epochs": 1.0, "warmup": 0.1},
         "small": {"learning_rate": 5e-5, "batch_size": 16, "epochs": 1.0, "warmup": 0.1},
+    }
+    sources: ClassVar[dict[str, dict[str, str]]] = {
+        "paper": {
+            "Section 5": "gamma, learning_rate, batch_size",
+            "not in the paper": "epochs, warmup",
+        },
     }
 
     def __post_init__(self) -> None:

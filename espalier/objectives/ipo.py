@@ -36,15 +36,22 @@ class IPO(PairObjective):
     Relations: DPO's logistic loss is never satisfied with a margin; HingeNorm stops pushing too, but never pulls back.
     Departs from the paper: by default a log-ratio is the mean over the completion's tokens; eq. 17 has their sum, its
     authors' reported results the mean. `average = false` is the sum as written, with margins of the same 1 / (2 tau)
-    for a whole completion. The paper trains bandits only: the preset `paper` is DPO's.
+    for a whole completion. The paper trains bandits only: the preset `paper` is DPO's (arXiv:2305.18290).
     """
 
     tau: float = 0.1
     average: bool = True  # log-ratios per token; false: summed over the completion
 
     presets: ClassVar[dict[str, dict[str, Any]]] = {
-        "paper": {"learning_rate": 5e-7, "batch_size": 64, "epochs": 1.0, "warmup": 0.1},
+        "paper": {"learning_rate": 1e-6, "batch_size": 64, "epochs": 1.0, "warmup": 150, "schedule": "constant"},
         "small": {"learning_rate": 5e-5, "batch_size": 16, "epochs": 1.0, "warmup": 0.1},
+    }
+    sources: ClassVar[dict[str, dict[str, str]]] = {
+        "paper": {
+            "not in the paper: Appendix B of DPO's": "learning_rate, batch_size, warmup",
+            "not in the paper: eric-mitchell/direct-preference-optimization": "epochs, schedule",
+            "not in the paper: ContextualAI/HALOs, config/loss/ipo.yaml": "tau, average",
+        },
     }
 
     def __post_init__(self) -> None:

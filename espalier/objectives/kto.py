@@ -22,7 +22,7 @@ FEW = 100  # answers of one label, below which there is little to learn from
 def kto_loss(
     log_ratio: Tensor, desirable: Tensor, z0: Tensor, *, beta: float, desirable_weight: float, undesirable_weight: float
 ) -> Tensor:
-    """Eq. 7: lambda_y - v, with v = lambda_D sigmoid(beta (r - z0)) or lambda_U sigmoid(beta (z0 - r)).
+    """Eq. 8: lambda_y - v, with v = lambda_D sigmoid(beta (r - z0)) or lambda_U sigmoid(beta (z0 - r)).
 
     Args:
         log_ratio: r = log pi(y|x) - log pi_ref(y|x), summed over the completion's tokens, in nats. [B]
@@ -41,7 +41,7 @@ def kto_loss(
 
 
 def balanced_weights(desirable: int, undesirable: int) -> tuple[float, float]:
-    """Section 4: lambda_D and lambda_U, one of them 1, with lambda_D n_D / (lambda_U n_U) in [1, 4/3].
+    """Eq. 9: lambda_D and lambda_U, one of them 1, with lambda_D n_D / (lambda_U n_U) in [1, 4/3].
 
     Args:
         desirable: n_D, completions that are liked, at least 1.
@@ -61,7 +61,8 @@ class KTO(UnpairedObjective):
     Relations: DPO compares the two answers of a pair and saturates on one side only.
     Departs from the paper: y' is drawn over the whole optimizer batch instead of a micro-batch, never from the same
     prompt while others are there, and loses what is beyond the model's context; the weights follow from the counts,
-    within the first version's interval [1, 4/3] (later ones say 3/2); a last batch of one answer has z0 = 0.
+    within the first version's interval [1, 4/3] (later ones say 3/2); a last batch of one answer has z0 = 0. The
+    preset is what later versions advise; their own comparisons have DPO's 5e-7 and RMSprop.
     """
 
     beta: float = 0.1
@@ -70,8 +71,14 @@ class KTO(UnpairedObjective):
 
     reference: ClassVar[Frozen] = Frozen(live=True)
     presets: ClassVar[dict[str, dict[str, Any]]] = {
-        "paper": {"learning_rate": 5e-7, "batch_size": 32, "epochs": 1.0, "warmup": 150, "schedule": "constant"},
+        "paper": {"learning_rate": 5e-6, "batch_size": 32, "epochs": 1.0, "warmup": 0.1, "schedule": "constant"},
         "small": {"learning_rate": 5e-5, "batch_size": 16, "epochs": 1.0, "warmup": 0.1},
+    }
+    sources: ClassVar[dict[str, dict[str, str]]] = {
+        "paper": {
+            "Table 1 (Llama 3 8B)": "beta, learning_rate, batch_size, epochs",
+            "ContextualAI/HALOs, config/config.yaml and launch.py": "warmup, schedule",
+        },
     }
 
     def __post_init__(self) -> None:

@@ -55,6 +55,8 @@ class LDDPO(Pairs):
     Relations: DPO at alpha = 1; DPONorm divides each side by its own length instead.
     Libraries disagree whether alpha applies to the reference too; here it does, as in TRL: with the policy alone, an
     untouched policy would already prefer one side.
+    Departs from the paper: the preset `paper` is Zephyr's, since its own learning rate and batch are not verified;
+    its best alpha differs by model.
     """
 
     alpha: float = 0.5  # weight of tokens beyond the shorter completion's length
@@ -63,8 +65,14 @@ class LDDPO(Pairs):
     reference: ClassVar[Frozen] = Frozen()
     loss_at_start: ClassVar[float | None] = math.log(2)
     presets: ClassVar[dict[str, dict[str, Any]]] = {
-        "paper": {"learning_rate": 5e-7, "batch_size": 32, "epochs": 1.0, "warmup": 0.1},
+        "paper": {"learning_rate": 5e-7, "batch_size": 32, "epochs": 1.0, "warmup": 0.1, "schedule": "linear"},
         "small": {"learning_rate": 5e-5, "batch_size": 16, "epochs": 1.0, "warmup": 0.1},
+    }
+    sources: ClassVar[dict[str, dict[str, str]]] = {
+        "paper": {
+            "hyperparameter study (Llama 3 8B Instruct)": "alpha",
+            "not verified: arXiv:2310.16944, Section 4.4": "beta, learning_rate, batch_size, epochs, warmup, schedule",
+        },
     }
 
     def __post_init__(self) -> None:

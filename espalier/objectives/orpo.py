@@ -60,6 +60,14 @@ class ORPO(Pairs):
         "paper": {"learning_rate": 5e-6, "batch_size": 32, "epochs": 5.0, "warmup": 200},
         "small": {"learning_rate": 1e-4, "batch_size": 16, "epochs": 1.0, "warmup": 0.1},
     }
+    sources: ClassVar[dict[str, dict[str, str]]] = {
+        "paper": {
+            "Section 6.1 (Mistral)": "odds_weight",
+            "xfactlab/orpo, scripts/run_mistral_orpo_beta.sh (2,048 tokens)": (
+                "learning_rate, batch_size, epochs, warmup"
+            ),
+        },
+    }
 
     def __post_init__(self) -> None:
         """Refuse options outside the formula's range."""

@@ -51,7 +51,8 @@ class RewardModel(Objective):
     compared); with margin = true also the column `margin`.
     Relations: DPO fits the same likelihood with the policy's log-ratio as the score.
     Departs from the paper: the new head is drawn from N(0, 1 / (H + 1)), which it does not say (Huang et al., 2024,
-    arXiv:2403.17031, do); scores are not shifted afterwards to a mean of 0: `center` does so while training.
+    arXiv:2403.17031, do); scores are not shifted afterwards to a mean of 0: `center` does so while training. The
+    learning rate falls to 0, not to a tenth.
     """
 
     margin: bool = False  # ask for each row's own `margin` (Llama 2, arXiv:2307.09288)
@@ -62,6 +63,12 @@ class RewardModel(Objective):
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "paper": {"learning_rate": 9e-6, "batch_size": 64, "epochs": 1.0, "warmup": 0.0},
         "small": {"learning_rate": 1e-4, "batch_size": 16, "epochs": 1.0, "warmup": 0.1},
+    }
+    sources: ClassVar[dict[str, dict[str, str]]] = {
+        "paper": {
+            "Appendix C.2 (6B)": "learning_rate, batch_size, epochs",
+            "not in the paper": "warmup",
+        },
     }
 
     def __post_init__(self) -> None:

@@ -37,7 +37,8 @@ class RPO(PairObjective):
 
     Inputs: rows with prompt, chosen and rejected; a reference model.
     Relations: DPO with a term of SFT; CPO and ORPO have that term and no reference.
-    Departs from the paper: one round on given rows; its iterations draw new pairs from each round's model.
+    Departs from the paper: one round on given rows; its iterations draw new pairs from each round's model, and train
+    on them for at most 5,000 steps, as many as held-back rows say.
     """
 
     beta: float = 0.1
@@ -46,6 +47,12 @@ class RPO(PairObjective):
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "paper": {"learning_rate": 7e-7, "batch_size": 16, "epochs": 1.0, "warmup": 0.0},
         "small": {"learning_rate": 5e-5, "batch_size": 16, "epochs": 1.0, "warmup": 0.1},
+    }
+    sources: ClassVar[dict[str, dict[str, str]]] = {
+        "paper": {
+            "Section 3.1": "beta, nll_weight, learning_rate, batch_size",
+            "not in the paper": "epochs, warmup",
+        },
     }
 
     def __post_init__(self) -> None:

@@ -45,6 +45,24 @@ class SFT(Objective):
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "paper": {"learning_rate": 2e-5, "batch_size": 512, "epochs": 1.0, "warmup": 0.1},
         "small": {"learning_rate": 2e-4, "batch_size": 16, "epochs": 1.0, "warmup": 0.03},
+        "zephyr": {"learning_rate": 2e-5, "batch_size": 512, "epochs": 1.0, "warmup": 0.1, "schedule": "cosine"},
+        "handbook": {
+            "learning_rate": 2e-5, "batch_size": 128, "epochs": 1.0, "warmup": 0.1, "schedule": "cosine",
+            "max_tokens": 2048,
+        },
+    }  # fmt: skip
+    sources: ClassVar[dict[str, dict[str, str]]] = {
+        "paper": {
+            "Section 4.3 (packed to 2,048 tokens)": "learning_rate, batch_size, epochs, warmup",
+        },
+        "zephyr": {
+            "Section 4.3 (packed to 2,048 tokens)": "learning_rate, batch_size, epochs, warmup, schedule",
+        },
+        "handbook": {
+            "huggingface/alignment-handbook, recipes/zephyr-7b-beta/sft/config_full.yaml (8 GPUs)": (
+                "learning_rate, batch_size, epochs, warmup, schedule, max_tokens"
+            ),
+        },
     }
 
     def plant(self, row: Row, render: Renderer) -> Tree:

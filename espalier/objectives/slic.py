@@ -14,7 +14,7 @@ from espalier.trees.forest import Forest
 
 
 def slic_loss(chosen: Tensor, rejected: Tensor, target: Tensor, *, delta: float, regularization: float) -> Tensor:
-    """Eq. 1: max(0, delta - log pi(y+|x) + log pi(y-|x)) - lambda * log pi(y_ref|x), one value per pair.
+    """Eq. 4: max(0, delta - log pi(y+|x) + log pi(y-|x)) - lambda * log pi(y_ref|x), one value per pair.
 
     Args:
         chosen: log pi(y+|x), summed over the completion's tokens, in nats. [B]
@@ -36,15 +36,23 @@ class SLiC(Pairs):
 
     Inputs: rows with prompt, chosen and rejected. No reference model.
     Relations: HingeNorm measures both sides against a reference instead of regularizing; CPO is logistic.
-    Departs from the paper: the completion to imitate is the chosen one; the paper's is an SFT target of its own.
+    Departs from the paper: the completion to imitate is the chosen one; the paper's is an SFT target of its own. It
+    does not say what lambda is; the default is that of the authors of KTO, who compare with it.
     """
 
     delta: float = 1.0  # wanted margin, in nats
-    regularization: float = 0.5  # lambda in the paper; 0 for the hinge alone
+    regularization: float = 0.1  # lambda in the paper; 0 for the hinge alone
 
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "paper": {"learning_rate": 1e-5, "batch_size": 32, "epochs": 1.0, "warmup": 0.1},
         "small": {"learning_rate": 5e-5, "batch_size": 16, "epochs": 1.0, "warmup": 0.1},
+    }
+    sources: ClassVar[dict[str, dict[str, str]]] = {
+        "paper": {
+            "Section 3.2": "delta, learning_rate, batch_size",
+            "not in the paper: ContextualAI/HALOs, config/loss/slic.yaml": "regularization",
+            "not in the paper": "epochs, warmup",
+        },
     }
 
     def __post_init__(self) -> None:

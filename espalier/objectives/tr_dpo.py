@@ -56,6 +56,13 @@ class TRDPO(Pairs):
         "paper": {"learning_rate": 1e-6, "batch_size": 64, "epochs": 1.0, "warmup": 100, "max_norm": 2.0},
         "small": {"learning_rate": 5e-5, "batch_size": 16, "epochs": 1.0, "warmup": 0.1, "every": 32},
     }
+    sources: ClassVar[dict[str, dict[str, str]]] = {
+        "paper": {
+            "Table 1": "beta, every, mix",
+            "Table 2 (1,024 tokens)": "learning_rate, epochs, warmup, max_norm",
+            "not verified: DPO's": "batch_size",
+        },
+    }
 
     def __post_init__(self) -> None:
         """Refuse options outside the formula's range."""

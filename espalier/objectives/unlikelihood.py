@@ -57,7 +57,8 @@ class Unlikelihood(UnpairedObjective):
     Relations: SFT is its first term alone; KTO stops pushing where the answer has become unlikely enough.
     Departs from the paper: its sequence-level negatives are repeated n-grams of continuations sampled while training;
     here they are the answers with label false, whole, as in Li et al. (2019, "Don't Say That!", arXiv:1911.03860).
-    The three terms are means over their own tokens.
+    The three terms are means over their own tokens. The preset is that of the authors' script for GPT-2; their own
+    language models are trained from nothing.
     """
 
     alpha: float = 1.0  # weight of the repetition term; 0 leaves it out
@@ -65,8 +66,17 @@ class Unlikelihood(UnpairedObjective):
 
     needs: ClassVar[tuple[str, ...]] = ("prompt", "completion")
     presets: ClassVar[dict[str, dict[str, Any]]] = {
-        "paper": {"learning_rate": 2e-5, "batch_size": 32, "epochs": 1.0, "warmup": 0.1},
+        "paper": {"learning_rate": 6.25e-5, "batch_size": 1, "epochs": 1.0, "warmup": 0.0, "schedule": "linear"},
         "small": {"learning_rate": 2e-4, "batch_size": 16, "epochs": 1.0, "warmup": 0.03},
+    }
+    sources: ClassVar[dict[str, dict[str, str]]] = {
+        "paper": {
+            "facebookresearch/unlikelihood_training, README.md": "alpha",
+            "facebookresearch/unlikelihood_training, custom/gpt2/run_gpt2.py (300 tokens)": (
+                "learning_rate, batch_size, epochs, warmup, schedule"
+            ),
+            "not in the paper": "disliked_weight",
+        },
     }
 
     def __post_init__(self) -> None:

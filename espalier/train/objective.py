@@ -24,8 +24,9 @@ class Objective:
 
     Class attributes, read by the loop: `needs` (row fields), `passes` over a prepared batch and `minibatches` in each,
     `dropout` (off unless the objective says otherwise), `loss_at_start` (the loss of an untouched policy, where the
-    formula fixes it: the run stops when it differs), `presets` (options by name: paper, small). Where options follow
-    from the rows, `settle(trees, batch_size)` returns the objective with them and a sentence that says so.
+    formula fixes it: the run stops when it differs), `presets` (options by name: paper, small), `sources` (of a preset:
+    the options, comma-separated, that a place in the paper or in code says). Where options follow from the rows,
+    `settle(trees, batch_size)` returns the objective with them and a sentence that says so.
     """
 
     needs: ClassVar[tuple[str, ...]] = ()
@@ -33,6 +34,7 @@ class Objective:
     minibatches: ClassVar[int] = 1
     loss_at_start: ClassVar[float | None] = None
     presets: ClassVar[dict[str, dict[str, Any]]] = {}
+    sources: ClassVar[dict[str, dict[str, str]]] = {}
     dropout: bool = False
 
     def prepare(self, trees: Sequence[Tree], models: Models, step: Step) -> Forest:

@@ -37,7 +37,9 @@ def test_a_method_is_shown_whole(capsys):
     shown = capsys.readouterr().out
     assert "https://arxiv.org/abs/2305.18290" in shown and "Inputs: rows with prompt, chosen and rejected" in shown
     assert "label_smoothing  float  0.0  assumed share of swapped labels" in shown
-    assert "preset small  learning_rate = 5e-05" in shown
+    shown = " ".join(shown.split())
+    assert "preset paper Appendix B: beta = 0.1, learning_rate = 1e-06" in shown
+    assert "preset small learning_rate = 5e-05" in shown
 
 
 def test_the_options_of_training_are_shown(capsys):
