@@ -18,6 +18,7 @@ from espalier.errors import RunError
 from espalier.evaluation.measure import Measurement
 from espalier.evaluation.report import write_report
 from espalier.handover import handover
+from espalier.models.added import saves_adapter
 from espalier.models.heads import is_scalar
 from espalier.models.roles import Role, declared
 from espalier.opening import choose_device
@@ -28,8 +29,8 @@ from espalier.run import Run, machine, resume_command, versions, write_text
 from espalier.starting import Start
 from espalier.train import checkpoints, distributed
 from espalier.train.loop import Event, Here, Job, fit
-from espalier.train.reference import ReferenceCache
-from espalier.train.rehearsal import Rehearsal, rehearse
+from espalier.train.reference import ReferenceCache, paid
+from espalier.train.rehearsal import Rehearsal, peak_memory, rehearse
 from espalier.train.store import Order
 from espalier.trees.forest import Forest
 
@@ -111,7 +112,9 @@ class _Course:
         plan, options = self.plan, self.plan.options
         rate, batch_size, warmup = options.learning_rate or 0.0, options.batch_size or 1, options.warmup or 0.0
         trained = [(name, p) for name, p in self.models.policy.engine.named_parameters() if p.requires_grad]
-        optimizer = build(plan.recipe.optimizer).build([{"params": trained, "lr": rate}])
+        adapter = self.start.adapter
+        groups = adapter.groups(trained) if adapter is not None else [{"params": trained}]
+        optimizer = build(plan.recipe.optimizer).build([group | {"lr": rate} for group in groups])
         tenth, key = max(1, plan.steps // 10), self.start.key
         return Job(
             plan.objective,
@@ -131,6 +134,7 @@ class _Course:
             options.save_every or tenth,
             cache=ReferenceCache(cache_folder() / "reference.sqlite", key) if key else None,
             save=self._save,
+            adapter=adapter,
             moving=any(not isinstance(kind, Frozen) for kind in declared(plan.objective).values()),
         )
 
@@ -153,12 +157,15 @@ class _Course:
             "versions": versions(), "machine": machine(), "ranks": distributed.world_size(),
             "rows": self.plan.store.digest, "seconds": past.get("seconds", 0.0),
             "started": past.get("started", time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(self.begun))),
+            "memory_gb": past.get("memory_gb", 0.0), "reference": past.get("reference", {}),
         }  # fmt: skip
 
     def _state(self, state: str) -> None:
         if distributed.rank() != 0:
             return
         seconds = round(self.about["seconds"] + time.time() - self.begun, 1)
+        peak = round(peak_memory(self.models.policy.device) / 2**30, 2)
+        self.about["memory_gb"] = max(peak, self.about["memory_gb"])
         self.run.write(
             "run.json", {"state": state, **self.about, "decisions": self.start.decisions.table(), "seconds": seconds}
         )
@@ -196,8 +203,7 @@ class _Course:
         def progress(what: str, done: int, total: int) -> None:
             self.tell(Event("evaluating", 0, {"text": what, "done": done, "total": total}), keep=False)
 
-        measurable = distributed.world_size() == 1 and not is_scalar(self.models.policy.inner.model)
-        rows = [self.plan.store.row(n) for n in self.plan.held] if measurable else []
+        rows = [self.plan.store.row(n) for n in self.plan.held] if distributed.world_size() == 1 else []
         return Measurement(self.run, rows, self.plan.renderer, self.plan.options.seed, progress)
 
     def _start_again(self) -> Role | None:
@@ -226,6 +232,7 @@ class _Course:
             return
         seen = sorted({*self._seen(), *job.held})
         missing = [n for n in seen if job.cache.get(job.store[n]) is None]
+        begun = time.perf_counter()
         distributed.barrier()  # all ranks have looked before one of them writes: they share the same work out
         mine = missing[distributed.rank() :: distributed.world_size()]
         for at in range(0, distributed.most_over_ranks(len(mine)), 64):
@@ -236,6 +243,8 @@ class _Course:
             values = {"done": len(seen) - len(missing) + min(at + 64, len(mine)), "total": len(seen)}
             self.tell(Event("reference", 0, values | {"text": "log-probabilities of the reference"}), keep=False)
         distributed.barrier()
+        took = time.perf_counter() - begun if missing else 0.0
+        self.about["reference"] = paid(self.about["reference"], len(seen), len(missing), took)
         self.models.forget_transient()
 
     def _rehearse(self) -> None:
@@ -272,7 +281,7 @@ class _Course:
     def _save(self, step: int, best: bool) -> None:
         """A checkpoint, and apart from it the best weights so far."""
         if best:
-            checkpoints.save_best(self.run.checkpoints, step, self.models)
+            checkpoints.save_best(self.run.checkpoints, step, self.models, self.job.optimizer)
         checkpoints.save(self.run.checkpoints, step, self.models, self.job.optimizer, {"best": self.job.best})
         self._state("running")
         self.tell(Event("save", step, {"path": str(self.run.checkpoints / f"step-{step:06d}")}))
@@ -286,5 +295,5 @@ class _Course:
         weights = checkpoints.whole(model)
         if distributed.rank() != 0:
             return
-        name = "adapter" if hasattr(model, "peft_config") and not is_scalar(model) else "model"
+        name = "adapter" if saves_adapter(model) and not is_scalar(model) else "model"
         handover(model, weights, self.plan.renderer, self.run.folder / name, base=self.plan.place.model)

@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 STOPPED = 130  # what a shell says of a program ended by Ctrl-C
@@ -41,22 +41,27 @@ def forked(work: Callable[[], int]) -> Ended:
     sys.stdout.flush()
     sys.stderr.flush()
     alive, held = os.pipe()  # the read end of the child ends when the last write end, which is ours, is closed
-    asked = False
-    before = signal.getsignal(signal.SIGINT)
-    pid = os.fork()
-    if pid == 0:
-        os.close(held)
-        _child(work, alive)
+    asked, waiting, pid = False, False, 0
 
     def forward(number: int, frame: Any) -> None:
-        nonlocal asked
+        nonlocal asked, waiting
         asked = True
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, number)
+        waiting = not pid  # until it is known to whom
+        if pid:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
 
-    os.close(alive)
-    signal.signal(signal.SIGINT, forward)
+    before = signal.signal(signal.SIGINT, forward)  # before there is a child that Ctrl-C could miss
     try:
+        masked = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])  # or the child loses one that comes early
+        pid = os.fork()
+        if pid == 0:
+            os.close(held)
+            _child(work, alive, masked)
+        signal.pthread_sigmask(signal.SIG_SETMASK, masked)
+        os.close(alive)
+        if waiting:
+            os.kill(pid, signal.SIGINT)
         code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     finally:
         signal.signal(signal.SIGINT, before)
@@ -64,13 +69,14 @@ def forked(work: Callable[[], int]) -> Ended:
     return Ended(128 - code if code < 0 else code, asked)
 
 
-def _child(work: Callable[[], int], alive: int) -> None:
-    """The forked process from its first to its last act."""
+def _child(work: Callable[[], int], alive: int, masked: Iterable[int]) -> None:
+    """The forked process from its first to its last act; from where it can hear Ctrl-C on, only `masked` are not."""
     code = 1
     try:
         os.setpgid(0, 0)  # the terminal's Ctrl-C comes through the parent, and once
         signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # and writing to the terminal is allowed
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, masked)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         threading.Thread(target=_stop_with, args=(alive,), daemon=True).start()
         code = work()

@@ -62,7 +62,7 @@ class Record:
 
 
 @contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path, verb: str = "run", choose: str = "out=FOLDER") -> Iterator[None]:
     """Make a folder and keep other runs out of it; a process forked meanwhile keeps them out until it has ended too.
 
     Raises:
@@ -71,14 +71,14 @@ def locked(folder: Path) -> Iterator[None]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
-        raise RunError(f"{folder}: a file is in the way. Choose another folder: out=FOLDER.") from None
+        raise RunError(f"{folder}: a file is in the way. Choose another folder: {choose}.") from None
     descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise RunError(
-                f"{folder}: another `espalier run` is at work there. Wait for its end, or choose another: out=FOLDER."
+                f"{folder}: another `espalier {verb}` is at work there. Wait for its end, or choose another: {choose}."
             ) from None
         yield
     finally:

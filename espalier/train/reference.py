@@ -9,8 +9,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -36,6 +37,12 @@ def tree_key(tree: Tree) -> bytes:
     for path in tree.branches:
         digest.update(len(path.ids).to_bytes(8, "little") + path.ids.tobytes() + path.mask.tobytes())
     return digest.digest()
+
+
+def paid(past: Mapping[str, Any], rows: int, computed: int, seconds: float) -> dict[str, Any]:
+    """What a run has spent on its reference, and had spent when it was interrupted; the rest was in the cache."""
+    computed, seconds = past.get("computed", 0) + computed, round(past.get("seconds", 0.0) + seconds, 2)
+    return {"rows": rows, "computed": computed, "seconds": seconds}
 
 
 class ReferenceCache:

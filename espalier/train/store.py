@@ -7,6 +7,7 @@ import json
 import shutil
 import uuid
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -16,7 +17,7 @@ import torch
 
 from espalier import seeding
 from espalier.contracts import Row
-from espalier.trees.tree import Branch, Field, Tree
+from espalier.trees.tree import Branch, Field, Ids, Tree
 
 PARTS = {
     "ids": np.int32,
@@ -130,6 +131,12 @@ class Store:
             paths.append(Branch(np.array(self.parts["ids"][a:b]), np.array(self.parts["mask"][a:b])))
         fields = self._text(number)[0].items()
         return Tree(tuple(paths), {name: Field(torch.tensor(v), level, index) for name, (v, level, index) in fields})
+
+    def ids(self, number: int) -> list[Ids]:
+        """The token ids of an example's paths, without the rest of its tree. [L] each"""
+        first, end = (int(n) for n in self.parts["trees"][number : number + 2])
+        bounds = self.parts["paths"][first : end + 1]
+        return [np.array(self.parts["ids"][a:b]) for a, b in pairwise(bounds)]
 
     def row(self, number: int) -> Row:
         """The row an example was planted from."""

@@ -29,6 +29,19 @@ def stops_in_order():
     return 0
 """
 
+EARLY = """
+fork = os.fork
+
+def interrupted():
+    pid = fork()
+    if pid:
+        os.kill(os.getpid(), signal.SIGINT)
+    return pid
+
+os.fork = interrupted
+print(*forked(sleeps), flush=True)
+"""
+
 
 def program(work):
     code = f"{PRELUDE}\nended = forked({work})\nprint(*ended, flush=True)"
@@ -53,7 +66,7 @@ def asleep(process):
     ],
 )
 def test_the_exit_code_comes_back(work, ended):
-    printed, told = program(work).communicate(timeout=30)
+    printed, told = program(work).communicate(timeout=120)
     assert printed == f"begun\n{ended}\n" and ("ZeroDivisionError" in told) == ("1 / 0" in work)
 
 
@@ -62,11 +75,18 @@ def test_ctrl_c_is_passed_on(work, last):
     process = program(work)
     asleep(process)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
-    assert process.communicate(timeout=30)[0] == last and process.returncode == 0
+    assert process.communicate(timeout=120)[0] == last and process.returncode == 0
+
+
+def test_ctrl_c_that_comes_with_the_fork_is_not_lost():
+    found = subprocess.run(
+        [sys.executable, "-c", PRELUDE + EARLY], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert found.stdout.splitlines()[-1] == "130 True"
 
 
 def test_it_is_told_to_stop_when_its_parent_is_killed():
     process = program("sleeps")
     asleep(process)
     process.kill()
-    assert process.communicate(timeout=30)[0] == "woken\n"  # which waits for the child's end: it holds the pipe
+    assert process.communicate(timeout=120)[0] == "woken\n"  # which waits for the child's end: it holds the pipe

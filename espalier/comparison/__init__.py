@@ -1,0 +1,1 @@
+"""One recipe with several objectives, or several values of a setting: planned together, run apart, measured alike."""
