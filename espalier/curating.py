@@ -7,10 +7,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from espalier.contracts import LM, Row, Scorer
+from espalier.contracts import LM, Prompt, Row, Scorer
 from espalier.errors import RowError
-from espalier.messages import answers_of, text_of
+from espalier.messages import answers_of, is_assistant, text_of
 from espalier.rows import Dropped
+
+ANSWERS = ("completion", "completions", "scores", "ranks", "chosen", "rejected")  # columns that answer the prompt
+
+Item = Row | Dropped
 
 
 class Curated(Iterator[Row]):
@@ -29,6 +33,29 @@ class Curated(Iterator[Row]):
         raise StopIteration
 
 
+class EachRow:
+    """A curator that works on one row at a time, so that what is stopped can go on with the next row.
+
+    `each` does the work. `finish` may order, mark or thin out what came of all rows, and asks no model.
+    """
+
+    def each(self, row: Row) -> Iterator[Item]:
+        """What comes of a row."""
+        raise NotImplementedError
+
+    def finish(self, found: Iterable[Item]) -> Iterable[Item]:
+        """What comes of all, in their order."""
+        return found
+
+    def curate(self, rows: Iterable[Row]) -> Curated:
+        """What comes of the rows, each as soon as it is asked for."""
+        return Curated(self.finish(item for row in rows for item in self.each(row)))
+
+    def told(self, rows: Sequence[Row]) -> list[str]:
+        """What there is to say of the rows that were made, beside their number."""
+        return []
+
+
 @dataclass(frozen=True)
 class Candidate:
     """One answer to a row's prompt, its score (None where the scorer could not say), and whether it came to an end."""
@@ -43,9 +70,22 @@ class Candidate:
         return "\n".join(text_of(message) for message in answers_of(self.completion))
 
 
-def carried(row: Row, *without: str) -> dict[str, Any]:
-    """A row's columns but for those of its candidates and those named."""
-    return {name: value for name, value in row.items() if name not in ("completions", "scores", "ranks", *without)}
+def carried(row: Row) -> dict[str, Any]:
+    """A row's columns but for those that answer its prompt."""
+    rated = isinstance(row.get("label"), bool)
+    return {name: value for name, value in row.items() if name not in ANSWERS and not (rated and name == "label")}
+
+
+def prompted(row: Row) -> Row:
+    """The row with the prompt that it has, or that its messages are up to the model's last turn."""
+    messages = row.get("messages")
+    if row.get("prompt") is not None or not isinstance(messages, list | tuple) or not messages:
+        return row
+    last = len(messages)
+    while last and is_assistant(messages[last - 1]):
+        last -= 1
+    rest = {name: value for name, value in row.items() if name != "messages"}
+    return Row(rest, row.where, prompt=list(messages[:last])) if last else row
 
 
 def given(row: Row) -> list[Candidate]:
@@ -71,11 +111,21 @@ def sampled(row: Row, lm: LM, scorer: Scorer, *, options: Mapping[str, Any]) -> 
         scorer: is asked once for all answers, which are one `group`.
         options: those of `LM.sample`: n, temperature, max_tokens, seed.
     """
-    if row.get("prompt") is None:
-        raise RowError(f"{row.where}: missing 'prompt', to be answered.")
-    samples = lm.sample([row["prompt"]], **options)[0]
-    scores = _scores(row, scorer, [sample.text for sample in samples])
+    samples = lm.sample([prompt_of(row)], **options)[0]
+    scores = scores_of(row, scorer, [sample.text for sample in samples])
     return [Candidate(sample.text, score, sample.ended) for sample, score in zip(samples, scores, strict=True)]
+
+
+def prompt_of(row: Row) -> Prompt:
+    """A row's prompt.
+
+    Raises:
+        RowError: it has none.
+    """
+    prompt: Prompt | None = row.get("prompt")
+    if prompt is None:
+        raise RowError(f"{row.where}: missing 'prompt', to be answered.")
+    return prompt
 
 
 def scored(row: Row, scorer: Scorer) -> list[Candidate]:
@@ -87,12 +137,13 @@ def scored(row: Row, scorer: Scorer) -> list[Candidate]:
     completions = row.get("completions")
     if not isinstance(completions, list | tuple):
         raise RowError(f"{row.where}: 'completions' must be a list, to be scored.")
-    scores = _scores(row, scorer, completions)
+    scores = scores_of(row, scorer, completions)
     return [Candidate(one, score) for one, score in zip(completions, scores, strict=True)]
 
 
-def _scores(row: Row, scorer: Scorer, completions: Sequence[Any]) -> Sequence[float | None]:
-    about = carried(row, "completion")
+def scores_of(row: Row, scorer: Scorer, completions: Sequence[Any]) -> list[float | None]:
+    """The scores of completions of a row, which are one `group`, beside the row's other columns."""
+    about = carried(row)
     found = scorer.score([Row(about, row.where, completion=one, group=row.where) for one in completions])
     return [_score(row, value) for value in found.values]
 

@@ -32,12 +32,7 @@ Compare the replies in a few sentences. Then write your verdict alone on the las
 [[B]] if reply B is better, [[C]] if they are equally good."""
 
 WINNERS: dict[str, Winner] = {"AB": "first", "BA": "second"}
-VALUES: dict[Winner | None, tuple[float | None, float | None]] = {
-    "first": (1.0, 0.0),
-    "second": (0.0, 1.0),
-    "tie": (0.5, 0.5),
-    None: (None, None),
-}
+VALUES: dict[Winner, tuple[float, float]] = {"first": (1.0, 0.0), "second": (0.0, 1.0), "tie": (0.5, 0.5)}
 
 
 def winner(forward: Letter | None, backward: Letter | None) -> Winner | None:
@@ -63,8 +58,10 @@ def judge_pair(lm: LM, prompt: str, first: str, second: str, *, max_tokens: int 
 class PairwiseJudge:
     """Ask a model which of two completions is better, once in each order; who wins in both wins, else it is a tie.
 
-    Inputs: rows with prompt, completion and group, two rows a group. The winner scores 1, the loser 0, a tie 0.5 each,
-    and a pair without a verdict nothing. `judge` with `espalier.verdicts.tally` gives the rate of position bias.
+    Inputs: rows with prompt, completion and group, two rows a group or more: each two of them are compared, and a row's
+    score is the mean of what it got: 1 for a win, 0 for a loss, 0.5 for a tie. A pair without a verdict counts for
+    nothing, and a row without any has no score. `judge` with `espalier.verdicts.tally` gives the rate of position bias.
+    Relations: judges/rating asks once for each row, instead of n (n - 1) times for a group of n.
     Departs from the paper: the judge's instructions are in our own words.
     """
 
@@ -85,15 +82,17 @@ class PairwiseJudge:
             )
 
     def score(self, rows: Sequence[Row]) -> Scores:
-        values: list[float | None] = [None] * len(rows)
-        reasons = [""] * len(rows)
-        pairs = list(pairs_of(rows).values())
+        pairs = pairs_of(rows)
         texts = [(prompt_text(rows[a]), completion_text(rows[a]), completion_text(rows[b])) for a, b in pairs]
+        won: list[list[float]] = [[] for _ in rows]
+        said: list[list[str]] = [[] for _ in rows]
         for pair, judged in zip(pairs, self.judge(texts), strict=True):
             one, two = (letter or "no verdict" for letter in judged.verdicts)
-            for row, value in zip(pair, VALUES[judged.winner], strict=True):
-                values[row], reasons[row] = value, f"{one}, and with the replies exchanged {two}"
-        return Scores(tuple(values), tuple(reasons))
+            for place, row in enumerate(pair):
+                said[row].append(f"{one}, and with the replies exchanged {two}")
+                if judged.winner is not None:
+                    won[row].append(VALUES[judged.winner][place])
+        return Scores(tuple(sum(each) / len(each) if each else None for each in won), tuple(map("; ".join, said)))
 
     def judge(self, pairs: Sequence[tuple[str, str, str]]) -> list[Judged]:
         """The judge's view of each prompt with its first and second completion."""

@@ -13,7 +13,6 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -23,6 +22,7 @@ from espalier.contracts import LM, Prompt
 from espalier.errors import ModelError, RunError, unknown
 from espalier.lm.address import Key
 from espalier.lm.cache import canonical
+from espalier.lm.counts import Counts
 from espalier.lm.failures import HINT, TRANSIENT, RefusedError, TransientError, colon, message_of, retry_after
 
 LONGEST_WAIT = 300.0  # seconds that a server may ask us to wait
@@ -30,17 +30,6 @@ _FIRST_WAIT, _LAST_WAIT = 0.5, 30.0  # seconds; each wait is about twice the one
 
 Item = TypeVar("Item")
 Found = TypeVar("Found")
-
-
-@dataclass
-class Counts:
-    """What was asked so far."""
-
-    calls: int = 0  # requests that were answered
-    retries: int = 0
-    hits: int = 0  # answers that came from the cache
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
 
 
 class Client:
@@ -113,6 +102,14 @@ class Client:
             for name, number in more.items():
                 setattr(self.counts, name, getattr(self.counts, name) + number)
 
+    def models(self) -> list[str]:
+        """The models that the server names; none where it does not say."""
+        try:
+            found = json.loads(self._http.get(f"{self.url}/models").content)
+            return [str(model["id"]) for model in found["data"]]
+        except (httpx.RequestError, ValueError, KeyError, TypeError):
+            return []
+
     def close(self) -> None:
         """Close the connections."""
         self._http.close()
@@ -150,21 +147,13 @@ class Client:
                 return ModelError(f"{self.url} does not accept the API key in {self.key.place} (status {status}).")
             return ModelError(f"{self.url} asks for an API key (status {status}); give it in {self.key.place}.")
         if status == 404:
-            known = self._models()
+            known = self.models()
             if known and model not in known:
                 return ModelError(f"{self.url}: {unknown('model', model, known)}")
             return ModelError(f"{self.url} does not know {path} or the model {model!r} (status 404{said}); {HINT}")
         if status in (400, 403, 422, 501):
             return RefusedError(f"{self.url} refuses the request for the model {model!r} (status {status}{said}).")
         return ModelError(f"{self.url} answers with status {status}{said}; {HINT}")
-
-    def _models(self) -> list[str]:
-        """The models that the server names; none where it does not say."""
-        try:
-            found = json.loads(self._http.get(f"{self.url}/models").content)
-            return [str(model["id"]) for model in found["data"]]
-        except (httpx.RequestError, ValueError, KeyError, TypeError):
-            return []
 
     def _said(self, response: httpx.Response) -> str:
         """What the server says of its failure, after a colon; nothing where it says nothing of use."""

@@ -15,8 +15,9 @@ from torch import Tensor, nn
 
 from espalier.errors import ModelError, RecipeError
 from espalier.models.heads import base_of, body_of, head_of
+from espalier.models.virtual import virtual_of
 from espalier.render import Ids
-from espalier.trees.engine import Engine, using
+from espalier.trees.engine import Engine, started, using
 
 
 @dataclass(frozen=True)
@@ -75,9 +76,9 @@ class Batch:
         self.head = replace(head, weight=head.weight.to(engine.autocast or head.weight.dtype))
         first = [i for i, ids in enumerate(prompts) if not (self.shares and i and _same(ids, prompts[i - 1]))]
         ids, self.mask = _padded([prompts[i] for i in first], engine.device)
-        self.length = self.mask.sum(-1)  # [R]
         self.cache: dict[str, Any] = {}
-        self.logits = self._forward(ids, (self.mask.cumsum(-1) - 1).clamp_(min=0))
+        self.logits = self._begin(ids)
+        self.length = self.mask.sum(-1)  # [R]
         if len(first) < len(prompts):
             starts = set(first)
             owners = torch.tensor([i in starts for i in range(len(prompts))], device=ids.device).cumsum(0) - 1
@@ -119,11 +120,24 @@ class Batch:
         self.cache["past_key_values"].batch_select_indices(index)
         self.mask, self.length = self.mask[index], self.length[index]
 
+    def _begin(self, ids: Tensor) -> Tensor:
+        """Logits after the prompts, behind the virtual tokens where there are any. [R, L] -> [R, V]"""
+        virtual = virtual_of(self.engine.model)
+        if virtual is None:
+            return self._forward(ids, (self.mask.cumsum(-1) - 1).clamp_(min=0))
+        rows = started(self.engine.model, virtual, ids, self.mask)
+        self.mask = rows["attention_mask"]
+        return self._logits(rows)
+
     def _forward(self, ids: Tensor, positions: Tensor) -> Tensor:
         """Logits after the last token. [R, L] -> [R, V]"""
         padded = {"attention_mask": self.mask, "position_ids": positions} if self.shares else {}
+        return self._logits({"input_ids": ids, **padded, **self.cache})
+
+    def _logits(self, rows: dict[str, Any]) -> Tensor:
+        """Logits after the last token of what the body is given; its cache is kept. [R, V]"""
         with _own(self.engine):
-            out = body_of(self.engine.model)(input_ids=ids, use_cache=True, **padded, **self.cache)
+            out = body_of(self.engine.model)(**rows, use_cache=True)
         names = [name for name in ("past_key_values", "cache_params") if getattr(out, name, None) is not None]
         if not names:
             raise ModelError(f"{type(base_of(self.engine.model)).__name__} keeps no cache and cannot generate here.")

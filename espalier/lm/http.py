@@ -14,7 +14,8 @@ from espalier.contracts import Prompt, Sample
 from espalier.errors import ModelError, RecipeError, RowError
 from espalier.lm.address import Key, checked
 from espalier.lm.cache import Cache, canonical, digest
-from espalier.lm.client import Client, Counts, in_threads
+from espalier.lm.client import Client, in_threads
+from espalier.lm.counts import Counts
 from espalier.lm.failures import RefusedError, colon, message_of
 from espalier.messages import history_of, text_of
 
@@ -45,6 +46,9 @@ class Http:
         retries: how often a request that failed for a passing reason is sent again.
         sleep: how to wait for some seconds.
         now: the time in seconds since 1970.
+
+    Attributes:
+        name: what the model is called where its answers are kept.
     """
 
     def __init__(
@@ -68,7 +72,8 @@ class Http:
         if concurrency < 1 or timeout <= 0 or retries < 0:
             raise RecipeError("concurrency must be at least 1, timeout above 0 and retries at least 0.")
         url = checked(url)
-        self.model, self.endpoint, self.cache, self.more = model, endpoint, cache, dict(more or {})
+        self.model = self.name = model
+        self.endpoint, self.cache, self.more = endpoint, cache, dict(more or {})
         self.concurrency = concurrency
         self.client = Client(
             url, Key.find(url, api_key, key_variable),

@@ -14,6 +14,7 @@ from torch import Tensor
 from espalier import seeding
 from espalier.contracts import Prompt, Sample
 from espalier.errors import RecipeError, RowError
+from espalier.lm.counts import Counts
 from espalier.lm.generate import Batch, Sampling, evaluating
 from espalier.models.heads import base_of
 from espalier.models.roles import Role
@@ -50,6 +51,8 @@ class Local:
 
     Attributes:
         context: tokens the model can read, None if it has no limit.
+        name: what the model is called where its answers are kept.
+        counts: prompts and tokens so far.
     """
 
     def __init__(self, model: Engine | Role, renderer: Renderer, *, tokens_per_batch: int = 16_384) -> None:
@@ -58,6 +61,7 @@ class Local:
         self.tokens_per_batch = tokens_per_batch
         config = base_of(self.role.inner.model).config.get_text_config()
         self.context: int | None = getattr(config, "max_position_embeddings", None)
+        self.name, self.counts = self.role.describe, Counts()
 
     def complete(
         self, prompt: Prompt, *, n: int = 1, temperature: float = 0.0, max_tokens: int = 256, seed: int = 0
@@ -77,6 +81,7 @@ class Local:
         forest = Forest.plant([Tree.of([path]) for path in paths], device=self.role.device)
         with evaluating(self.role.inner.model):
             found: list[float] = self.role.completion_logps(forest).tolist()
+        self._count([path.ids for path in paths], [])
         return found
 
     def sample(
@@ -124,6 +129,7 @@ class Local:
         with self._answering():
             for rows in self._batches(written):
                 found |= zip(((row.prompt, row.number) for row in rows), self._samples(rows, sampling), strict=True)
+        self._count(prompts, list(found.values()))
         return [[found[p, number if temperature > 0 else 0] for number in range(n)] for p in range(len(prompts))]
 
     def stream(
@@ -142,6 +148,11 @@ class Local:
                 shown = text
         if rest := self.renderer.decode(written)[len(shown) :]:
             yield rest
+
+    def _count(self, prompts: Sequence[Ids], samples: Sequence[Sample]) -> None:
+        self.counts.calls += len(prompts)
+        self.counts.prompt_tokens += sum(map(len, prompts))
+        self.counts.completion_tokens += sum(len(sample.ids) for sample in samples)
 
     def _next(self, steps: Iterator[list[Picked]]) -> list[Picked] | None:
         """One step; between steps the model is left as it was, since the caller may use it."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from espalier.catalogue import method
 from espalier.contracts import LM, Row, Scorer
-from espalier.curating import Candidate, Curated, carried, given, sampled, scored
+from espalier.curating import Candidate, EachRow, Item, carried, given, sampled, scored
 from espalier.errors import RecipeError
 from espalier.rows import Dropped
 
@@ -27,11 +28,12 @@ def kl_bound(n: int) -> float:
 
 @method(paper="arXiv:2009.01325")
 @dataclass(frozen=True)
-class BestOfN:
+class BestOfN(EachRow):
     """Keep of each prompt's answers the one with the highest score, as a row to imitate.
 
     Inputs: rows with prompt and completions, and with scores where there is no scorer; with a model rows with prompt,
-    and whatever the scorer reads. A kept row has prompt, completion, score and `kl_bound`, in nats.
+    and whatever the scorer reads. A kept row has prompt, completion, score and `kl_bound`, in nats; a pair sets the
+    best answer against the worst.
     Relations: rejection sampling keeps every answer that is right; BOND trains a policy to be the best of n at once.
     Departs from the paper: of equal scores, on which it is silent, the first wins.
     """
@@ -41,6 +43,7 @@ class BestOfN:
     n: int = 64  # samples of each prompt
     temperature: float = 0.7
     max_tokens: int = 256  # of an answer
+    emit: Literal["sft", "pairs", "both"] = "sft"  # the best answers, or pairs of the best and the worst
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -48,19 +51,22 @@ class BestOfN:
         if self.n < 1 or (self.lm is not None and self.scorer is None):
             raise RecipeError("selection/best_of_n: n must be at least 1, and an lm needs a scorer beside it.")
 
-    def curate(self, rows: Iterable[Row]) -> Curated:
-        """The best answer of every row, as soon as it is asked for."""
-        return Curated(self._each(rows))
-
-    def _each(self, rows: Iterable[Row]) -> Iterator[Row | Dropped]:
-        for row in rows:
-            candidates = [one for one in self._candidates(row) if one.score is not None]
-            if not candidates:
-                yield Dropped(row.where, "no answer has a score")
-                continue
-            best = max(candidates, key=lambda one: one.score or 0.0)
+    def each(self, row: Row) -> Iterator[Item]:
+        """The best answer, the best against the worst, or both."""
+        candidates = [one for one in self._candidates(row) if one.score is not None]
+        if not candidates:
+            yield Dropped(row.where, "no answer has a score")
+            return
+        best = max(candidates, key=lambda one: one.score or 0.0)
+        if self.emit != "pairs":
             found = {"completion": best.completion, "score": best.score, "kl_bound": kl_bound(len(candidates))}
             yield Row(carried(row) | found, row.where)
+        worst = min(candidates, key=lambda one: one.score or 0.0)
+        if self.emit != "sft" and worst.score == best.score:
+            yield Dropped(row.where, "all answers score the same: no pair")
+        elif self.emit != "sft":
+            sides = {"chosen": best.completion, "rejected": worst.completion}
+            yield Row(carried(row) | sides, row.where, chosen_score=best.score, rejected_score=worst.score)
 
     def _candidates(self, row: Row) -> list[Candidate]:
         if self.lm is not None and self.scorer is not None:

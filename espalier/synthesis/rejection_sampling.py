@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
+from typing import Literal
 
 from espalier.catalogue import method
 from espalier.contracts import LM, Row, Scorer
-from espalier.curating import Candidate, Curated, carried, given, sampled
+from espalier.curating import Candidate, EachRow, Item, carried, given, sampled
 from espalier.errors import RecipeError
 from espalier.rows import Dropped
 
@@ -32,7 +33,7 @@ def reasoning_key(text: str) -> tuple[str, ...]:
 
 @method(paper="arXiv:2308.01825")
 @dataclass(frozen=True)
-class RejectionSampling:
+class RejectionSampling(EachRow):
     """Sample answers, keep those that are right and reason differently, and set right ones against wrong ones.
 
     A kept answer is a row with prompt and completion; `pairs` of a prompt are rows with prompt, chosen and rejected.
@@ -52,6 +53,7 @@ class RejectionSampling:
     threshold: float = 1.0  # an answer with this score or more is right
     most: int | None = None  # right answers kept of a prompt, so that easy ones do not outweigh the others
     pairs: int = 1  # of each prompt, at most
+    emit: Literal["sft", "pairs", "both"] = "both"  # the kept answers, the pairs, or both
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -61,13 +63,10 @@ class RejectionSampling:
         if self.samples < 1 or self.pairs < 0 or (self.most is not None and self.most < 1):
             raise RecipeError("synthesis/rejection_sampling: samples and most must be at least 1, pairs 0 or more.")
 
-    def curate(self, rows: Iterable[Row]) -> Curated:
-        """The kept answers of each row, then its pairs."""
-        return Curated(item for row in rows for item in self._each(row))
-
-    def _each(self, row: Row) -> Iterator[Row | Dropped]:
+    def each(self, row: Row) -> Iterator[Item]:
+        """The kept answers of a row, then its pairs."""
         candidates = self._candidates(row)
-        about = carried(row, "completion")
+        about = carried(row)
         kept: dict[tuple[str, ...], Candidate] = {}
         wrong: dict[tuple[str, ...], Candidate] = {}
         for number, one in enumerate(candidates, 1):
@@ -79,13 +78,18 @@ class RejectionSampling:
                 wrong.setdefault(key, one)
             if not reason:
                 kept[key] = one
+            if not reason and self.emit != "pairs":
                 yield Row(about, row.where, completion=one.completion, score=one.score)
         if not kept:
             yield Dropped(row.where, "no right answer")
-        elif self.pairs and not wrong:
+        elif self._pairs and not wrong:
             yield Dropped(row.where, "no wrong answer to make a pair")
-        for right, other in islice(zip(kept.values(), wrong.values(), strict=False), self.pairs):
+        for right, other in islice(zip(kept.values(), wrong.values(), strict=False), self._pairs):
             yield Row(about, row.where, chosen=right.completion, rejected=other.completion)
+
+    @property
+    def _pairs(self) -> int:
+        return 0 if self.emit == "sft" else self.pairs
 
     def _reason(self, one: Candidate, key: tuple[str, ...], kept: dict[tuple[str, ...], Candidate]) -> str:
         """Why an answer is not kept; empty if it is."""

@@ -74,6 +74,15 @@ def test_rows_are_scored_in_their_places():
     assert judge.score([]).values == ()
 
 
+def test_formula_in_a_larger_group_a_score_is_the_mean_of_what_a_row_got():
+    def judge(prompt):  # reads no verdict where a reply is "?"
+        return "no idea" if "?" in shown(prompt) else longer(prompt)
+
+    rows = [Row(prompt="p", completion=text, group=1) for text in ("aaa", "aa", "bb", "?")]
+    scores = PairwiseJudge(Scripted(judge)).score(rows)
+    assert scores.values == (1.0, (0 + 0.5) / 2, (0 + 0.5) / 2, None)
+
+
 def test_a_verdict_that_cannot_be_read_is_missing_and_not_a_tie():
     judge = PairwiseJudge(Scripted("[[A]]", "I cannot say.", "[[C]]", "[[C]]"))
     scores = judge.score([*pair(1, "a", "b"), *pair(2, "a", "b")])

@@ -75,6 +75,19 @@ def test_the_best_of_the_answers_a_row_brings():
     assert [(lost.where, lost.reason) for lost in found.dropped] == [("rows, row 2", "no answer has a score")]
 
 
+def test_the_best_against_the_worst():
+    rows = [
+        Row(prompt="p", completions=["a", "b", "c"], scores=[0.5, 0.9, 0.1], chosen="an old one", rejected="another"),
+        Row({"prompt": "q", "completions": ["a", "b"], "scores": [1, 1]}, "row 2"),
+    ]
+    found = BestOfN(emit="pairs").curate(rows)
+    assert [dict(row) for row in found] == [
+        {"prompt": "p", "chosen": "b", "rejected": "c", "chosen_score": 0.9, "rejected_score": 0.1}
+    ]
+    assert [lost.reason for lost in found.dropped] == ["all answers score the same: no pair"]
+    assert [kind(row) for row in BestOfN(emit="both").curate(rows)] == ["completion", "preference", "completion"]
+
+
 def test_a_scorer_sees_every_answer_beside_the_row_as_one_group():
     scorer = Length()
     row = Row({"prompt": "p", "completions": ["aa", "a", "aaaa?"], "answers": ["x"]}, "rows, row 7")

@@ -110,6 +110,12 @@ def test_learns_one_round_raises_the_accuracy_of_a_table_of_answers():
     assert accuracy[0] < 0.5 and accuracy[1] > accuracy[0] + 0.3
 
 
+def test_answers_or_pairs_alone():
+    row = Row(prompt="p", completions=["1 + 2 = 3", "1 + 2 = 4"], scores=[1, 0])
+    kinds = {emit: [kind(r) for r in RejectionSampling(emit=emit).curate([row])] for emit in ("sft", "pairs", "both")}
+    assert kinds == {"sft": ["completion"], "pairs": ["preference"], "both": ["completion", "preference"]}
+
+
 def test_options_that_cannot_be():
     with pytest.raises(RecipeError, match="an lm and a scorer"):
         RejectionSampling(lm=Scripted())
