@@ -25,6 +25,17 @@ _COMMON = (  # Lucene's stop words for English
     "to was will with"
 )
 STOPWORDS = frozenset(_COMMON.split())
+_ASKING = (  # what makes a text a question and is no part of what it asks for; "May" and "Will" may be names
+    "what which who whom whose when where why how do does did has have had were can could would should many much "
+    "apa apakah siapa siapakah mana manakah kapan kapankah mengapa kenapa bagaimana bagaimanakah berapa berapakah"
+)
+_ASKED = re.compile(
+    rf"\b(?:{'|'.join(sorted(_ASKING.split(), key=len, reverse=True))})\b"
+    "|무엇|무슨|언제|어디|누구|누가|어떻게|어떤|어느|얼마나|얼마|몇|왜(?=\\s)"
+    "|(?:인가요|나요|까요|입니까|습니까|인가|는가)(?=\\W*$)"
+    "|为什么|為什麼|什么|什麼|怎么|怎麼|怎样|怎樣|多少|哪里|哪裡|哪儿|哪个|哪個|何时|何時|谁|誰|[吗嗎呢](?=\\W*$)",
+    re.IGNORECASE,
+)
 _JAMO = re.compile("[\u1160-\u11ff]")  # vowels and finals of Hangul, which join what stands before them
 
 Term = tuple[str, int, int]  # a term, and where in the text it begins and ends
@@ -52,6 +63,18 @@ class Analyzer:
         """The terms of a text, repeated as often as they occur."""
         return [term for term, _, _ in self._terms(_folded(text))]
 
+    def query(self, text: str) -> str:
+        """A query with spaces in place of its question words, unless nothing would be left.
+
+        These are the question words of English, Indonesian, Korean and Chinese, with English auxiliaries and the
+        endings of questions. Passages keep them, and a word in capitals stays ("What does the WHO do?").
+        """
+        if not self.stopwords or text.isupper():
+            return text
+        text = unicodedata.normalize("NFC", text)
+        left = _ASKED.sub(lambda found: found[0] if _is_name(found[0]) else " " * len(found[0]), text)
+        return left if self(left) else text
+
     def spans(self, text: str) -> list[Term]:
         """The same terms, and where in the text each stands."""
         folded, starts, ends = aligned(text, _folded)
@@ -59,7 +82,7 @@ class Analyzer:
 
     def matches(self, query: str, text: str) -> list[tuple[int, int]]:
         """Where a text has words of a query; of an unspaced run longer than a character only pairs count."""
-        asked = self.spans(query)
+        asked = self.spans(self.query(query))
         paired = {at for term, start, end in asked if len(term) == 2 for at in range(start, end)}
         wanted = {term for term, start, _ in asked if len(term) > 1 or start not in paired}
         found: list[tuple[int, int]] = []
@@ -81,6 +104,10 @@ class Analyzer:
                 yield word.replace(",", ""), start, end
             elif match.lastgroup == "word" and not (self.stopwords and word in STOPWORDS):
                 yield _stemmed(word) if self.stem and word.isascii() and word.isalpha() else word, start, end
+
+
+def _is_name(word: str) -> bool:
+    return len(word) > 1 and word.isupper()
 
 
 def aligned(text: str, normalize: Callable[[str], str]) -> tuple[str, Sequence[int], Sequence[int]]:

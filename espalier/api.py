@@ -19,7 +19,7 @@ from espalier import console, planning, tuning
 from espalier.audit import Audit
 from espalier.cli.progress import Progress
 from espalier.cli.stopping import stops_in_order
-from espalier.cli.targets import open_targets
+from espalier.cli.targets import open_measured, reference_of
 from espalier.evaluation.compare import compare
 from espalier.evaluation.evaluate import evaluate as measure
 from espalier.evaluation.results import Evaluation
@@ -119,7 +119,7 @@ def evaluate(
     """Measure a model on rows; every number has a 95 % interval.
 
     Args:
-        target: a run, an adapter, a model folder or a Hugging Face id.
+        target: a run, an adapter, a model folder or a Hugging Face id; also a reward model.
         data: rows that it has not seen: a file, a folder, a dataset's id or dicts.
         against: the reference of preference pairs: "base", or another target; an adapter's is its base by itself.
         columns: which column is which field: "prompt=question,completion=answer".
@@ -127,10 +127,9 @@ def evaluate(
         options: of `espalier.evaluation.evaluate.evaluate`: max_tokens, temperature, seed, ...
     """
     rows = read(data, columns=columns, limit=limit)
-    loaded, other = open_targets(_folder(target), None if against is None else _folder(against))
-    same = other is not None and other.renderer.key == loaded.renderer.key
-    reference = loaded.base if other is None else other.policy if same else None
-    return measure(loaded.policy, rows, loaded.renderer, **{"reference": reference, "name": loaded.describe, **options})
+    loaded, other = open_measured(_folder(target), None if against is None else _folder(against))
+    how = {"reference": reference_of(loaded, other), "name": loaded.describe, **options}
+    return measure(loaded.policy, rows, loaded.renderer, **how)
 
 
 def _folder(target: Target) -> str:

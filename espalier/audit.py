@@ -52,6 +52,7 @@ class Audit:
     shown: list[tuple[str, bool]] = field(default_factory=list)
     shown_where: str = ""
     warnings: list[str] = field(default_factory=list)
+    settings: str = ""  # what the run takes from its objective's preset
 
     def refuse(self, *, accept_dropped: bool) -> None:
         """Raise where the data cannot be trained on as it is.

@@ -90,6 +90,8 @@ def _text(cell: str | Text) -> Text:
 def print_audit(console: Console, audit: Audit) -> None:
     """The audit, one row with its trained tokens marked, and the warnings."""
     facts(console, [*_read(audit), *_dropped(audit), *_found(audit)])
+    if audit.settings:
+        facts(console, [("preset", visible(audit.settings))])
     if audit.shown:
         _print_shown(console, audit)
     for warning in audit.warnings:

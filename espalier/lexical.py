@@ -87,7 +87,8 @@ class LexicalIndex:
         """The best k passages, or as many as have a term of the query; of equal ones the earlier first."""
         if k < 1:
             raise RecipeError(f"k is {k}; it must be at least 1.")
-        terms = [self.scores.terms[term] for term in self.analyzer(query) if term in self.scores.terms]
+        asked = self.analyzer(self.analyzer.query(query))
+        terms = [self.scores.terms[term] for term in asked if term in self.scores.terms]
         values = self._engine.get_scores_from_ids(terms)
         rows = np.flatnonzero(values > 0)
         if len(rows) > k:

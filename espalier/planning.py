@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,13 @@ import numpy as np
 
 from espalier import __version__
 from espalier import recipe as recipes
+from espalier.advice import TRIED, usable
 from espalier.audit import Audit, hold_back, plant
 from espalier.caching import cache_folder
 from espalier.catalogue import address_of, build, load
 from espalier.catalogue import options as made
 from espalier.errors import ModelError, RecipeError, RowError
+from espalier.evaluation.wording import listed
 from espalier.mixture import mix
 from espalier.models.load import bundled, context_length, load_config
 from espalier.opening import open_renderer
@@ -84,6 +87,8 @@ def plan_run(recipe: Recipe) -> Plan:
         held_sources=held_rows,
         context=context,
     )
+    if not audit.kept and (error := _unusable(objective, sources[0], next(iter(audit.where.values()), [""])[0])):
+        raise error
     recipe = _with_presets(recipe, audit.kept, adapter=bool(recipe.adapter or place.adapter))
     options = recipe.train_options
     if None in (options.learning_rate, options.batch_size, options.epochs, options.warmup):
@@ -94,18 +99,32 @@ def plan_run(recipe: Recipe) -> Plan:
         store, own, share=share, most=options.eval_rows, group=options.eval_group, seed=options.seed
     )
     audit.held = audit.held or len(chosen)
+    audit.settings = _taken(recipe)
     if own and not len(kept):
         raise RowError(f"all {own} rows are held back for evaluation and none is left to train on. Lower eval_share.")
     numbers = _mixed(kept, audit.sources[: len(sources)], sources, options.seed)
     objective = build(recipe.objective)
     if hasattr(objective, "settle"):  # some of its options follow from the rows
-        objective, told = objective.settle((store[int(n)] for n in numbers), options.batch_size)
+        try:
+            objective, told = objective.settle((store[int(n)] for n in numbers), options.batch_size)
+        except RowError as error:
+            raise (_unusable(objective, sources[0], str(error)) or error) from None
         audit.detected.append(told)
         recipe = replace(recipe, objective=made(objective))
     return Plan(
         recipe, objective, options, place, renderer, store, audit, numbers,
         chosen or list(range(own, audit.kept))[: options.eval_rows],
     )  # fmt: skip
+
+
+def _unusable(objective: Any, source: Source, why: str) -> RowError | None:
+    """What to say of rows that the objective has no use for, and who has; None where it is not for their kind."""
+    names = usable(list(islice(_read(source, TRIED), TRIED)))
+    if address_of(objective).rpartition("/")[2] in names:
+        return None
+    others = f"These rows are good for {listed(names, len(names))}" if names else "No objective can use these rows"
+    more = shlex.join(["espalier", "methods", "--for", source.path])
+    return RowError(f"{why.rstrip('.')}. {others}; `{more}` says more.")
 
 
 def _same_base(recipe: Recipe, place: Located) -> None:
@@ -132,6 +151,14 @@ def _with_presets(recipe: Recipe, rows: int, *, adapter: bool) -> Recipe:
         return recipe
     rate = recipe.train["learning_rate"] / 10  # the small preset's is for adapters; all weights want about a tenth
     return replace(recipe, train={**recipe.train, "learning_rate": rate})
+
+
+def _taken(recipe: Recipe) -> str:
+    """The preset of a run and the values that it has from it: "small: beta 0.1, learning_rate 5e-06"."""
+    name = recipe.train.get("preset")
+    values = getattr(load(recipe.objective["method"]), "presets", {}).get(name, {})
+    given = {**recipe.train, **recipe.objective}
+    return f"{name}: " + ", ".join(f"{key} {given[key]}" for key in values if key in given) if name else ""
 
 
 def _sources(data: Any) -> list[Source]:

@@ -91,3 +91,35 @@ def test_a_missing_stemmer_is_one_sentence_and_only_where_it_is_needed(monkeypat
     with pytest.raises(RunError, match=r"needs PyStemmer: pip install 'espalier-lm\[retrieval\]'"):
         ANALYZER("neverseenbefore")
     assert Analyzer(stem=False)("neverseenbefore 서울") == ["neverseenbefore", "서", "울", "서울"]
+
+
+@pytest.mark.parametrize(
+    ("question", "terms"),
+    [
+        ("What is the capital of Mongolia?", ["capit", "mongolia"]),
+        ("How many people does Suva have?", ["peopl", "suva"]),
+        ("What does the WHO do in May?", ["who", "mai"]),
+        ("WHO IS WHO", ["who", "who"]),
+        ("Who?", ["who"]),
+        ("Siapakah presiden Indonesia?", ["presiden", "indonesia"]),
+        ("수도는 어디인가요?", ["수", "도", "는", "수도", "도는"]),
+        (unicodedata.normalize("NFD", "언제 쉬나요?"), ["쉬"]),
+        ("왜구는 왜 왔나요?", ["왜", "구", "는", "왜구", "구는", "왔"]),
+        ("首都是什么?", ["首", "都", "是", "首都", "都是"]),
+        ("几内亚在哪里", ["几", "内", "亚", "在", "几内", "内亚", "亚在"]),
+    ],
+)
+def test_a_query_is_what_is_asked_for_without_the_asking(question, terms):
+    assert ANALYZER(ANALYZER.query(question)) == terms
+    assert Analyzer(stopwords=False).query(question) == question
+
+
+@given(SCRIPTS)
+def test_property_a_query_keeps_some_of_what_it_had(text):
+    kept = ANALYZER(ANALYZER.query(text))
+    assert bool(kept) == bool(ANALYZER(text)) and set(kept) <= set(ANALYZER(text))
+
+
+def test_the_asking_is_not_marked_in_a_passage():
+    text = "What the fox does"
+    assert [text[start:end] for start, end in ANALYZER.matches("What does a fox eat?", text)] == ["fox"]

@@ -75,3 +75,9 @@ def test_a_missing_package_is_one_sentence(monkeypatch):
     monkeypatch.setitem(sys.modules, "bm25s", None)
     with pytest.raises(RunError, match=r"searching needs bm25s: pip install 'espalier-lm\[retrieval\]'"):
         BM25().scores(["text"])
+
+
+def test_question_words_find_nothing_unless_they_are_all_there_is():
+    found = BM25().index([Hit("1", 0.0, "What do you do, and how?"), Hit("2", 0.0, "A fox runs.")])
+    assert [hit.document for hit in found.search("What does the fox do?", 2)] == ["2"]
+    assert [hit.document for hit in found.search("How?", 2)] == ["1"]

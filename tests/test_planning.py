@@ -40,6 +40,11 @@ def test_a_learning_rate_that_is_given_is_kept_even_if_it_is_the_presets(quick):
     assert plan_run(recipe_of(quick, "dpo", learning_rate=5e-5)).options.learning_rate == 5e-5
 
 
+def test_what_the_preset_gives_is_said(quick):
+    said = plan_run(recipe_of(quick, "dpo", adapter="lora", learning_rate=3e-4)).audit.settings
+    assert said.startswith("small: learning_rate 0.0003, ") and "warmup " in said
+
+
 def test_an_adapter_that_is_trained_on_learns_like_one(quick):
     tuning.train(recipe_of(quick, adapter="lora", out="first", max_steps=1))
     assert plan_run(recipe_of(quick, "dpo", from_run=quick / "first")).options.learning_rate == 5e-5
@@ -104,3 +109,22 @@ def test_nothing_left_to_train_on_is_refused(quick):
     data = write_rows(quick / "rows.jsonl", answers(2))
     with pytest.raises(RowError, match="all 2 rows are held back"):
         plan_run(recipe_of(quick, data=data, eval_share=0.99))
+
+
+@pytest.mark.parametrize(
+    ("objective", "row", "sentence"),
+    [
+        ("dpo", {"completion": "b"}, "row 1: missing 'chosen', 'rejected'; .* These rows are good for sft"),
+        ("kto", {"completion": "b", "label": True}, "answers have label true; .* These rows are good for sft"),
+        ("dpo", {"completions": ["b", "c"], "ranks": [1, 2]}, "These rows are good for reward_model"),
+        ("sft", {}, "missing 'completion'; .* No objective can use these rows; `espalier methods --for .*jsonl` says"),
+    ],
+)
+def test_rows_an_objective_has_no_use_for_are_said_to_be_good_for_others(objective, row, sentence, quick):
+    data = write_rows(quick / "rows.jsonl", [{"prompt": f"{n}", **row} for n in range(24)])
+    with pytest.raises(RowError, match=sentence):
+        check(recipe_of(quick, objective, data=data))
+
+
+def test_rows_of_the_right_kind_that_are_too_long_are_left_to_the_audit(quick):
+    assert check(recipe_of(quick, "dpo", max_tokens=3)).kept == 0

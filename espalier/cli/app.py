@@ -12,6 +12,11 @@ import typer
 from espalier import __version__, console
 from espalier.cli import methods as catalogue
 from espalier.cli.arguments import guessed, named, recipe_of, resumed, take_apart
+from espalier.cli.comparing import USAGE as COMPARED
+from espalier.cli.comparing import compare
+from espalier.cli.curating import CURATE, curate
+from espalier.cli.exporting import export
+from espalier.cli.options import Against, Columns, Data, Dtype, Folder, Limit, Model, Start, Target, Threads
 from espalier.cli.sprouting import sprout
 from espalier.errors import RecipeError
 from espalier.train.options import TrainOptions
@@ -30,22 +35,6 @@ EPILOG = (
     "(`espalier show dpo` lists them) and those of training (`espalier show train` explains them): "
     f"{', '.join(option.name for option in dataclasses.fields(TrainOptions))}."
 )
-
-Model = Annotated[str | None, typer.Option(metavar="MODEL", help="A model folder or a Hugging Face id.")]
-Data = Annotated[str | None, typer.Option(metavar="ROWS", help="A file or folder of rows, or a dataset's id.")]
-Start = Annotated[
-    str | None, typer.Option("--from", metavar="RUN", help="Start at this run's result, which is also the reference.")
-]
-Columns = Annotated[
-    str | None, typer.Option(metavar="FIELD=COLUMN,...", help="Which column of the rows is which field.")
-]
-Limit = Annotated[int | None, typer.Option(min=1, metavar="N", help="Read only so many rows.")]
-Against = Annotated[str | None, typer.Option(metavar="TARGET", help="Compare with this: `base`, or another target.")]
-Target = Annotated[
-    str, typer.Argument(metavar="TARGET", help="A run, an adapter, a model folder or a Hugging Face id.")
-]
-Dtype = Annotated[str, typer.Option(metavar="TYPE", help="float32, bfloat16, or auto: measured on this machine.")]
-Folder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")]
 
 
 @app.callback(invoke_without_command=True)
@@ -150,6 +139,10 @@ def run(
     raise typer.Exit(code)
 
 
+app.command(context_settings=OPEN, options_metavar=COMPARED, epilog=EPILOG)(compare)
+app.command(**CURATE)(curate)
+
+
 @app.command()
 def evaluate(
     targets: Annotated[
@@ -173,6 +166,7 @@ def evaluate(
     seed: Annotated[int, typer.Option(metavar="N", help="Seed of the intervals.")] = 0,
     metrics: Annotated[str | None, typer.Option(metavar="NAME,...", help="Print only these numbers.")] = None,
     dtype: Dtype = "auto",
+    threads: Threads = None,
     out: Annotated[Path | None, typer.Option(metavar="FILE.json", help="Write everything here too.")] = None,
 ) -> None:
     """Measure a model on rows, alone or against another.
@@ -198,6 +192,7 @@ def chat(
     temperature: Annotated[float, typer.Option(min=0.0, metavar="X", help="0 always takes the likeliest token.")] = 0.7,
     max_tokens: Annotated[int, typer.Option(min=1, metavar="N", help="Longest answer.")] = 512,
     seed: Annotated[int, typer.Option(metavar="N", help="The same seed gives the same answers.")] = 0,
+    threads: Threads = None,
 ) -> None:
     """Talk to a model, or to two at once.
 
@@ -206,6 +201,9 @@ def chat(
     from espalier.cli.chat import talk
 
     talk(target, against, system=system, temperature=temperature, max_tokens=max_tokens, seed=seed)
+
+
+app.command()(export)
 
 
 @app.command()
@@ -236,6 +234,7 @@ def ask(
     k: Annotated[int, typer.Option("--k", min=1, metavar="N", help="How many passages are read.")] = 4,
     max_tokens: Annotated[int, typer.Option(min=1, metavar="N", help="Longest answer.")] = 256,
     dtype: Dtype = "auto",
+    threads: Threads = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Ask an index a question, and see the sources.
@@ -254,11 +253,11 @@ def ask(
 def report(run: Folder) -> None:
     """Write a run's report again, and say what it says."""
     from espalier.evaluation.report import write_report
-    from espalier.evaluation.wording import verdict
+    from espalier.evaluation.wording import outcome
     from espalier.run import Run
 
     print(write_report(run))
-    print(verdict(Run.open(run).read("evaluation.json", {}).get("differences", [])))
+    print(outcome(Run.open(run).read("evaluation.json", {})))
 
 
 @app.command()

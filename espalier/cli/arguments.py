@@ -6,6 +6,7 @@ learning_rate=1e-4, objective.beta=0.2. A word by itself is the objective or a r
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -31,6 +32,16 @@ class Words:
 
 def take_apart(arguments: Sequence[str]) -> Words:
     """Words that are no option typer knows."""
+    what, overrides = sort_out(arguments)
+    if len(what) > 1:
+        raise RecipeError(
+            f"{what[0]!r} and {what[1]!r}: give one objective or recipe file; options are --name value or name=value."
+        )
+    return Words(what[0] if what else None, overrides)
+
+
+def sort_out(arguments: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
+    """The words by themselves, also those with options of their own ("dpo:beta=0.5"), and options as "name=value"."""
     what: list[str] = []
     overrides: list[str] = []
     rest = list(arguments)
@@ -43,15 +54,11 @@ def take_apart(arguments: Sequence[str]) -> Words:
                 takes = bool(rest) and not rest[0].startswith("--") and not _is_switch(name, rest[0])
                 value = rest.pop(0) if takes else "true"
             overrides.append(f"{name}={value}")
-        elif "=" in word:
+        elif "=" in word and ":" not in word.partition("=")[0]:
             overrides.append(word)
         else:
             what.append(word)
-    if len(what) > 1:
-        raise RecipeError(
-            f"{what[0]!r} and {what[1]!r}: give one objective or recipe file; options are --name value or name=value."
-        )
-    return Words(what[0] if what else None, tuple(overrides))
+    return what, tuple(overrides)
 
 
 def _is_switch(name: str, following: str) -> bool:
@@ -123,6 +130,13 @@ def named(*, columns: str | None = None, **options: Any) -> dict[str, Any]:
 
         options["data.columns"] = parse_columns(columns)
     return options
+
+
+def use_threads(threads: int | None) -> int | None:
+    """Have whatever is computed in this process use so many CPU threads: `opening.physical_cores` reads it back."""
+    if threads is not None:
+        os.environ["OMP_NUM_THREADS"] = str(threads)
+    return threads
 
 
 def _objectives() -> set[str]:

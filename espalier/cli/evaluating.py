@@ -16,7 +16,7 @@ from rich.text import Text
 from espalier import console
 from espalier.cli.grids import measure_grid
 from espalier.cli.progress import Progress
-from espalier.cli.targets import open_targets
+from espalier.cli.targets import Opened, open_measured, reference_of
 from espalier.contracts import Retriever
 from espalier.errors import RecipeError, RunError, unknown
 from espalier.evaluation.compare import Change, compare
@@ -26,7 +26,7 @@ from espalier.evaluation.grid import Asked, compare_groups
 from espalier.evaluation.results import MEASURES, Evaluation, Metric
 from espalier.evaluation.wording import number, signed, verdict
 from espalier.rows import Rows, read
-from espalier.run import Loaded, write_text
+from espalier.run import write_text
 from espalier.train.loop import Event
 
 STYLES = {"gained": "bold green", "lost": "bold red"}
@@ -152,11 +152,10 @@ def _measure(
 ) -> Callable[[Console, Path | None], None]:
     """Measure one model, or it and another; what prints and writes what was found."""
     [(condition, show)] = asked
-    loaded, other = open_targets(target, against, dtype=dtype)
-    same = other is not None and other.renderer.key == loaded.renderer.key
-    reference = loaded.base if other is None else other.policy if same else None
+    loaded, other = open_measured(target, against, dtype=dtype)
+    reference = reference_of(loaded, other)
 
-    def measured(model: Loaded) -> Evaluation:
+    def measured(model: Opened) -> Evaluation:
         how = {"reference": reference, "name": model.describe, "progress": progress, "show": show, **options}
         return measure(model.policy, rows, model.renderer, **how)
 

@@ -11,14 +11,14 @@ from rich.console import Console
 from rich.text import Text
 
 from espalier import console
-from espalier.cli.targets import BASE, open_targets
+from espalier.cli.targets import BASE, Opened, open_one, open_targets
 from espalier.contracts import Row
 from espalier.errors import RecipeError
 from espalier.evaluation.grid import Asked, Cell, Grid, measure, sentence
 from espalier.evaluation.grid_page import figures, html
 from espalier.evaluation.results import MEASURES, Evaluation
 from espalier.evaluation.wording import number
-from espalier.run import Loaded, load, write_text
+from espalier.run import write_text
 
 STYLES = {"gained": "green", "lost": "red"}
 
@@ -83,13 +83,13 @@ def names_of(targets: Sequence[str]) -> list[str]:
     return short if len(set(short)) == len(short) else list(targets)
 
 
-def _open(target: str, targets: Sequence[str], dtype: str) -> Loaded:
+def _open(target: str, targets: Sequence[str], dtype: str) -> Opened:
     others = [other for other in targets if other != BASE]
     if target == BASE and others and not Path(BASE).exists():
         base = open_targets(others[0], BASE, dtype=dtype)[1]
         assert base is not None, "open_targets opens what it is told"
         return base
-    return load(target, dtype=dtype)
+    return open_one(target, dtype=dtype)
 
 
 def print_grid(screen: Console, grid: Grid, by: str) -> None:

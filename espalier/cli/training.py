@@ -9,7 +9,7 @@ from rich.console import Console
 from espalier import console
 from espalier.cli.progress import Progress
 from espalier.cli.stopping import stops_in_order
-from espalier.evaluation.wording import duration, verdict
+from espalier.evaluation.wording import duration, outcome
 from espalier.recipe import Recipe
 from espalier.run import Run, resume_command
 
@@ -31,17 +31,29 @@ def train(recipe: Recipe, *, resume: bool) -> bool:
     return run.state == "finished"
 
 
+def next_commands(run: Run) -> list[console.Fact]:
+    """What to type after a run: to talk to its model, and to measure it. A model that scores cannot talk."""
+    from espalier.models.scoring import is_scorer
+
+    folder = run.folder
+    if run.result.exists() and is_scorer(run.result):
+        return [("measure", console.command("evaluate", folder, "--data", "NEW_PAIRS.jsonl"))]
+    return [
+        ("talk", console.command("chat", folder, "--against", "base")),
+        ("measure", console.command("evaluate", folder, "--against", "base", "--data", "NEW_ROWS.jsonl")),
+    ]
+
+
 def summarize(out: Console, run: Run, step: int) -> None:
     """What came out of a run, where it is, and what to type next."""
-    folder, report = run.folder, run.folder / "report.html"
+    report = run.folder / "report.html"
     facts: list[console.Fact] = []
     if run.state == "finished":
         facts += [
-            ("outcome", verdict(run.read("evaluation.json", {}).get("differences", []))),
+            ("outcome", outcome(run.read("evaluation.json", {}))),
             ("result", str(run.result)),
             ("report", str(report)),
-            ("talk", console.command("chat", folder, "--against", "base")),
-            ("measure", console.command("evaluate", folder, "--against", "base", "--data", "NEW_ROWS.jsonl")),
+            *next_commands(run),
         ]
     else:
         facts += [

@@ -71,7 +71,7 @@ class Case:
         if self.kind == "options":
             return str(self.targets[self.answer])
         if self.kind == "preference":
-            return _said(self.targets[0])
+            return said(self.targets[0])
         return self.references[0] if self.references else ""
 
     def show(self, passages: Sequence[Passage]) -> Case:
@@ -121,7 +121,7 @@ def case_of(row: Row) -> Case:
     if row.get("completion") is not None and row.get("label") is False:
         raise RowError("a completion that is labelled as bad is no target")
     if row.get("completion") is not None:
-        return Case(row, "completion", prompt, (row["completion"],), references or (_said(row["completion"]),))
+        return Case(row, "completion", prompt, (row["completion"],), references or (said(row["completion"]),))
     return Case(row, "prompt", prompt, (), references)
 
 
@@ -138,7 +138,8 @@ def _conversation(row: Row) -> Case:
     return Case(row, "messages", history, references=accepted(row) or (reasoning_of(last)[1],))
 
 
-def _said(completion: str | Sequence[Mapping[str, Any]]) -> str:
+def said(completion: str | Sequence[Mapping[str, Any]]) -> str:
+    """What a completion says at its end, without its reasoning."""
     return reasoning_of(answers_of(completion)[-1])[1]
 
 

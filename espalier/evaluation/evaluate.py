@@ -10,6 +10,8 @@ What is measured follows from what a row holds:
     ... with completion, messages, answer   exact match and F1 of that answer
     question, answers, passages             the question is asked with its passages: exact match, F1, abstention, and
                                             whether what the answer quotes stands in them
+
+A model that gives scores is measured by them instead: see `espalier.evaluation.rewards`.
 """
 
 from __future__ import annotations
@@ -20,12 +22,12 @@ from dataclasses import asdict
 from typing import Any
 
 from espalier.contracts import LM
-from espalier.errors import RowError
-from espalier.evaluation import metrics
+from espalier.evaluation import metrics, rewards
 from espalier.evaluation.conditions import Show
 from espalier.evaluation.likelihood import Likelihood, by_client, by_engine
-from espalier.evaluation.preparing import Measured, ready, split, unanswerable
+from espalier.evaluation.preparing import Measured, ready, require_some, split, unanswerable
 from espalier.evaluation.results import Evaluation, Example, by_group, summarize
+from espalier.evaluation.rewards import Scoring
 from espalier.evaluation.scores import of_answer, of_likelihood
 from espalier.lm.generate import Sampling
 from espalier.lm.local import Local
@@ -37,9 +39,9 @@ PROMPTS = 64  # prompts answered between two calls of progress
 
 
 def evaluate(
-    model: Role | LM,
+    model: Role | LM | Scoring,
     rows: Iterable[Mapping[str, Any]],
-    renderer: Renderer,
+    renderer: Renderer | None,
     *,
     reference: Role | None = None,
     name: str = "model",
@@ -57,9 +59,9 @@ def evaluate(
 
     Args:
         model: a role of a local model, or any language model; one that is not local has neither perplexity
-            nor bits per byte.
+            nor bits per byte. Or a model that gives scores: of what follows it needs only name, resamples, seed and by.
         rows: of one kind or of several.
-        renderer: the one the model was trained with.
+        renderer: the one the model was trained with; None where it has none.
         reference: what the model started from, for preferences.
         name: what to call the model.
         generate: whether to answer prompts; by far the slowest part.
@@ -75,34 +77,34 @@ def evaluate(
     Raises:
         RowError: not one row can be measured; the sentence says why.
     """
-    local = Local(model, renderer) if isinstance(model, Role) else model
     skipped: Counter[str] = Counter()
-    total, found = ready(rows, local, skipped, show, max_tokens)
-    if not found:
-        reasons = "; ".join(f"{reason} ({n})" for reason, n in skipped.most_common(3)) or "there are none"
-        raise RowError(f"none of {total} rows can be measured: {reasons}.")
-    if by is not None:
+    if isinstance(model, Scoring):
+        key, (total, found) = model.key, rewards.measured(model, rows, skipped, by, progress)
+    else:
+        assert renderer is not None, "a language model is measured with the renderer it was trained with"
+        key, local = renderer.key, Local(model, renderer) if isinstance(model, Role) else model
+        total, found = ready(rows, local, skipped, show, max_tokens)
+        require_some(found, total, skipped)
         split(found, by)
-    _weigh(local, reference, found, progress)
-    if generate:
-        _answer(local, found[:answered], skipped, Sampling(temperature, 1.0, max_tokens, seed), progress)
+        _weigh(local, reference, found, progress)
+        if generate:
+            _answer(local, found[:answered], skipped, Sampling(temperature, 1.0, max_tokens, seed), progress)
     examples = [_example(measured) for measured in found]
-    options = {
+    options: dict[str, Any] = {
         "generate": generate,
         "answered": answered,
         "max_tokens": max_tokens,
         "temperature": temperature,
-        "seed": seed,
-        "by": by,
     }
+    options |= {"seed": seed, "by": by, "resamples": resamples}
     return Evaluation(
         model=name,
-        tokens=renderer.key,
+        tokens=key,
         metrics=summarize(examples, resamples=resamples, seed=seed),
         examples=examples,
         rows=total,
         skipped=dict(skipped),
-        options=options | {"resamples": resamples, "reference": reference.describe if reference else None},
+        options=options | {"reference": reference.describe if reference else None},
         groups=by_group(examples, resamples=resamples, seed=seed),
     )
 

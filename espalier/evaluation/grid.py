@@ -13,6 +13,7 @@ from espalier.evaluation.conditions import Condition, Show
 from espalier.evaluation.evaluate import evaluate
 from espalier.evaluation.results import MEASURES, Evaluation
 from espalier.evaluation.wording import listed, number
+from espalier.models.scoring import LoadedScorer
 from espalier.run import Loaded
 
 LEADING = ("exact_match", "abstained", "reward_accuracy", "option_accuracy", "bits_per_byte")  # what is said first
@@ -84,7 +85,7 @@ class Grid:
 
 def measure(
     name: str,
-    loaded: Loaded,
+    loaded: Loaded | LoadedScorer,
     rows: Sequence[Row],
     asked: Asked,
     *,

@@ -12,6 +12,8 @@ from espalier.errors import RowError
 from espalier.evaluation.compare import compare
 from espalier.evaluation.evaluate import evaluate
 from espalier.evaluation.results import Evaluation
+from espalier.evaluation.rewards import ByRole, Scoring
+from espalier.models.heads import is_scalar
 from espalier.models.roles import Role
 from espalier.render import Renderer
 from espalier.run import Run, write_text
@@ -29,13 +31,15 @@ class Measurement:
         self.run, self.rows, self.renderer, self.seed, self.progress = run, rows, renderer, seed, progress
 
     def before(self, policy: Role) -> None:
-        """Measure the untouched policy; a pair then is a tie, for policy and reference are one."""
-        if self.rows and not self.run.read("evaluation.json", {}).get("before"):
+        """Measure the untouched policy: a pair is a tie, for policy and reference are one. A new head says nothing."""
+        if self.rows and not is_scalar(policy.inner.model) and not self.run.read("evaluation.json", {}).get("before"):
             self._keep(before=self._measured(policy, policy, "before"))
 
     def after(self, policy: Role, reference: Role | None) -> None:
         """Measure the result, and compare."""
         found = self.run.read("evaluation.json", {})
+        if self.rows and is_scalar(policy.inner.model):
+            self._keep(after=self._measured(ByRole(policy, self.renderer), None, "after"))
         if not self.rows or not found.get("before"):
             return
         before = Evaluation.from_dict(found["before"])
@@ -50,7 +54,7 @@ class Measurement:
         content = {k: v.to_dict() if isinstance(v, Evaluation) else v for k, v in found.items()}
         self.run.write("evaluation.json", self.run.read("evaluation.json", {}) | content)
 
-    def _measured(self, policy: Role, reference: Role | None, name: str) -> Evaluation | None:
+    def _measured(self, policy: Role | Scoring, reference: Role | None, name: str) -> Evaluation | None:
         """All rows by likelihood, the first few also by what is answered; None where no row can be measured."""
         try:
             return evaluate(

@@ -36,6 +36,32 @@ def picked(scores: Sequence[float], answer: int, *, tie: float = TIE) -> float:
     return (answer in best) / len(best)
 
 
+def calibration_error(rows: Array, bins: int = 10) -> float:
+    """ECE = sum over bins of n_bin / n * |share right - mean confidence| (Guo et al., 2017, eq. 3).
+
+    Args:
+        rows: of each pair the probability of the side that is scored higher, 1/2 or more, and whether that is the right
+            side: 1, 0, or 1/2 for a tie. [n, 2]
+        bins: of equal width, from 1/2 to 1.
+    """
+    confidence, right = rows.T
+    number = np.clip(((confidence - 0.5) * 2 * bins).astype(int), 0, bins - 1)
+    gaps = np.bincount(number, right - confidence, minlength=bins)
+    return float(np.abs(gaps).sum() / len(rows))
+
+
+def spearman(rows: Array) -> float:
+    """The correlation of ranks, equal values sharing theirs; 0 where one side is all equal. [n, 2]"""
+    first, second = (_ranks(column) for column in rows.T)
+    spread = float(first.std() * second.std())
+    return float(((first - first.mean()) * (second - second.mean())).mean()) / spread if spread else 0.0
+
+
+def _ranks(values: Array) -> Array:
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return np.asarray((np.cumsum(counts) - (counts - 1) / 2)[place])
+
+
 def repetition(text: str, n: int = 4) -> float | None:
     """seq-rep-n (Welleck et al., 2020): 1 - different n-grams / n-grams, of words; 1 minus the text's distinct-n.
 

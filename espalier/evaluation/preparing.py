@@ -85,8 +85,17 @@ def _plant(measured: Measured, model: LM) -> None:
     measured.start = case.start(model.renderer) if case.prompt is not None else None
 
 
-def split(found: Sequence[Measured], by: str) -> None:
-    """Say of every row which group it belongs to."""
+def require_some(found: Sequence[Measured], total: int, skipped: Counter[str]) -> None:
+    """Refuse rows none of which can be measured, and say why they cannot."""
+    if not found:
+        reasons = "; ".join(f"{reason} ({n})" for reason, n in skipped.most_common(3)) or "there are none"
+        raise RowError(f"none of {total} rows can be measured: {reasons}.")
+
+
+def split(found: Sequence[Measured], by: str | None) -> None:
+    """Say of every row which group it belongs to, where numbers are split by a column."""
+    if by is None:
+        return
     columns = {name for measured in found for name in measured.case.row}
     if by not in columns:
         raise RowError(unknown("column", by, columns))

@@ -13,7 +13,7 @@ from typing import Any
 
 from espalier.evaluation.curves import curves
 from espalier.evaluation.page import facts, folded, page, table, tag, text
-from espalier.evaluation.wording import duration, listed, number, share, signed, verdict
+from espalier.evaluation.wording import duration, listed, number, outcome, share, signed
 from espalier.run import Run, write_text
 
 SHOWN = 5  # samples chosen by seed, and samples that got worse
@@ -37,13 +37,14 @@ def write_report(folder: str | Path) -> Path:
 def html(run: Run) -> str:
     """The page."""
     info, recipe = run.info(), _recipe(run)
-    differences = run.read("evaluation.json", {}).get("differences", [])
+    evaluation = run.read("evaluation.json", {})
+    differences, said = evaluation.get("differences", []), outcome(evaluation)
     samples = _lines(run.folder / "samples.jsonl")
     seed = int(recipe.get("train", {}).get("seed", 0))
     return page(
-        f"{run.folder.resolve().name}: {verdict(differences)}",
+        f"{run.folder.resolve().name}: {said}",
         tag("h1", text(_about(run, info, recipe))),
-        text(verdict(differences), "p", "verdict"),
+        text(said, "p", "verdict"),
         text(_when(info), "p", "soft"),
         _unfinished(run, info),
         _changes(differences),
@@ -115,9 +116,9 @@ def _css(difference: Table) -> str:
     return str(difference["word"]) if difference["word"] in ("gained", "lost") else "soft"
 
 
-def span(low: float, middle: float, high: float) -> str:
-    """An interval as a bar about its middle, with zero dashed."""
-    reach = max(abs(low), abs(high), abs(middle)) * 1.1 or 1.0
+def span(low: float, middle: float, high: float, reach: float = 0.0) -> str:
+    """An interval as a bar about its middle, with zero dashed; `reach` is the end of the scale, by default its own."""
+    reach = reach or max(abs(low), abs(high), abs(middle)) * 1.1 or 1.0
     left, at, right = (f"{72 + 70 * value / reach:.1f}" for value in (low, middle, high))
     return (
         '<svg class="span" viewBox="0 0 144 14" aria-hidden="true"><line class="zero" x1="72" x2="72" y1="0" y2="14"/>'

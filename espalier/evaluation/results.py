@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from espalier.evaluation import metrics
-from espalier.maths.intervals import Array, Interval, bootstrap, wilson
+from espalier.maths.intervals import Array, Interval, bootstrap, bootstrap_statistic, wilson
 
 
 def _plain(value: Array) -> Array:
@@ -19,12 +19,14 @@ def _plain(value: Array) -> Array:
 
 @dataclass(frozen=True)
 class Measure:
-    """How rows make one number: transform(sum of numerators / sum of denominators)."""
+    """How rows make one number: transform(sum of numerators / sum of denominators), or a statistic of all of them."""
 
     title: str
-    better: Literal["higher", "lower", ""]  # "" where neither is
+    better: Literal["higher", "lower", ""]  # "" where neither is, or no difference can be tested
     transform: Callable[[Array], Array] = _plain
     share: bool = False  # a share of rows: each is 0, 1, or between for a tie or a part
+    statistic: Callable[[Array], float] | None = None  # of the two numbers that each row has under this name [n, 2]
+    interval: bool = True  # False where resampling would mislead
 
 
 MEASURES = {
@@ -37,6 +39,15 @@ MEASURES = {
     "logp_accuracy": Measure("chosen likelier than rejected", "higher", share=True),
     "mean_logp_accuracy": Measure("chosen likelier than rejected, per token", "higher", share=True),
     "chosen_perplexity": Measure("perplexity per token of the chosen completion", "", metrics.perplexity),
+    "pair_accuracy": Measure("chosen scored above rejected", "higher", share=True),
+    "best_picked": Measure("best of the list scored highest", "higher", share=True),
+    "score_margin": Measure("score of chosen minus score of rejected", ""),
+    "pair_log_loss": Measure("Bradley-Terry log-loss, in nats (guessing: 0.693)", "lower"),
+    "calibration_error": Measure(
+        "calibration error of sigmoid(margin)", "", statistic=metrics.calibration_error, interval=False
+    ),
+    "score_correlation": Measure("rank correlation with the given scores", "higher", statistic=metrics.spearman),
+    "list_correlation": Measure("rank correlation with the given scores, within lists", "higher"),
     "exact_match": Measure("exact match", "higher", share=True),
     "f1": Measure("F1", "higher"),
     "abstained": Measure("abstains from unanswerable questions", "higher", share=True),
@@ -62,7 +73,7 @@ class Metric:
     n: int
 
 
-Score = tuple[float, float]  # numerator and denominator
+Score = tuple[float, float]  # numerator and denominator, or what the measure's statistic takes
 
 
 @dataclass(frozen=True)
@@ -152,7 +163,11 @@ def by_group(examples: Sequence[Example], *, resamples: int, seed: int) -> dict[
 
 def _metric(measure: Measure, scores: list[Score], resamples: int, seed: int) -> Metric:
     rows = np.array(scores)
-    if measure.share:
+    if measure.statistic is not None and not measure.interval:
+        return Metric(measure.statistic(rows), None, None, len(rows))
+    if measure.statistic is not None:
+        interval = bootstrap_statistic(rows, measure.statistic, resamples=resamples, seed=seed)
+    elif measure.share:
         interval = wilson(float(rows[:, 0].sum()), len(rows))
     else:
         interval = bootstrap(rows, transform=measure.transform, resamples=resamples, seed=seed)

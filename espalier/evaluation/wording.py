@@ -65,6 +65,15 @@ def verdict(differences: Sequence[Difference]) -> str:
     return f"{'; '.join(parts)}; {sure}."
 
 
+def outcome(evaluation: Mapping[str, Any]) -> str:
+    """One sentence on a run, from its evaluation.json: what changed, or how well a new reward model scores."""
+    found = ((evaluation.get("after") or {}).get("metrics") or {}).get("pair_accuracy")
+    if found is None or evaluation.get("differences"):
+        return verdict(evaluation.get("differences", []))
+    between = "" if found["low"] is None else f" ({share(found['low'])} to {share(found['high'])})"
+    return f"Of two answers the better one is scored higher in {share(found['value'])} of {found['n']:,} rows{between}."
+
+
 def _changes(differences: Sequence[Difference]) -> str:
     return listed([_change(d) for d in differences], 2) or "nothing that shows"
 

@@ -80,6 +80,22 @@ def paired_bootstrap(
     return _percentiles(difference(), found, level)
 
 
+def bootstrap_statistic(
+    rows: Array, statistic: Callable[[Array], float], *, resamples: int = 2000, level: float = 0.95, seed: int = 0
+) -> Interval:
+    """The percentile bootstrap of a number that is no ratio of sums, such as a correlation.
+
+    Args:
+        rows: what is drawn with replacement. [n, ...]
+        statistic: the number, of any n rows.
+        resamples: as in `bootstrap`.
+        level: as in `bootstrap`.
+        seed: of the draws.
+    """
+    found = [statistic(rows[numbers]) for drawn in _draws(len(rows), resamples, seed) for numbers in drawn]
+    return _percentiles(np.array([statistic(rows)]), np.array(found), level)
+
+
 def wilson(successes: float, n: int, *, level: float = 0.95) -> Interval:
     """Wilson's score interval of a share (Wilson, 1927): sensible at 0, at 1 and for few rows.
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import PreTrainedModel
 
 from espalier.errors import ModelError
 from espalier.trees.logps import Head
@@ -25,6 +24,8 @@ def base_of(model: nn.Module) -> Any:
 
 def body_of(model: nn.Module) -> nn.Module:
     """Everything up to the last hidden states, final norm included."""
+    from transformers import PreTrainedModel  # seconds, which planting rows need not wait for
+
     base = base_of(model)
     for body in (base.get_decoder(), getattr(base, "model", None)):
         if isinstance(body, PreTrainedModel) and body is not base:

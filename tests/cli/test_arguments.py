@@ -2,7 +2,7 @@
 
 import pytest
 
-from espalier.cli.arguments import Words, guessed, named, recipe_of, resumed, take_apart
+from espalier.cli.arguments import Words, guessed, named, recipe_of, resumed, take_apart, use_threads
 from espalier.errors import RecipeError, RunError
 from espalier.recipe import dump, load_recipe
 
@@ -116,3 +116,11 @@ def test_the_objective_that_nobody_names_is_that_of_the_rows(in_a_folder):
     assert guessed(Words(None, ()), {}).what is None
     asked = named(data="rows.jsonl", columns="prompt=question,completion=answer")
     assert guessed(Words(None, ()), asked).what == "sft"
+
+
+def test_threads_are_what_the_machine_is_then_said_to_have(monkeypatch):
+    from espalier.opening import physical_cores
+
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert use_threads(None) is None and physical_cores() == 1
+    assert use_threads(3) == 3 and physical_cores() == 3

@@ -11,7 +11,8 @@ from espalier.errors import RecipeError
 from espalier.evaluation.conditions import Condition
 from espalier.evaluation.results import MEASURES
 from tests.evaluation.asked import BELMI, OTHERS, Fixed, row
-from tests.models_on_disk import answers, save_model, write_rows
+from tests.models.scorers import save_decoder
+from tests.models_on_disk import answers, pairs, save_model, write_rows
 
 QUESTIONS = [
     row(f"Where is {n}?", f"Town{n}", passages=[{"text": f"{n} is in Town{n}.", "id": f"d{n}"}], gold=[0], kind=kind)
@@ -168,3 +169,37 @@ def test_how_questions_are_asked():
 def test_targets_are_called_by_what_tells_them_apart():
     assert grids.names_of(["runs/sft", "runs/dpo", "org/base"]) == ["sft", "dpo", "base"]
     assert grids.names_of(["a/run", "b/run"]) == ["a/run", "b/run"]
+
+
+def test_reward_models_are_measured_and_compared_on_pairs(folder, capsys):
+    for seed, name in enumerate(("rm", "other")):
+        save_decoder(folder / name, seed=seed, pad="<|im_start|>")
+    rows = [{**row, "kind": n % 2} for n, row in enumerate(pairs(12))]
+    write_rows(folder / "pairs.jsonl", rows)
+    assert evaluate("rm", "--data", "pairs.jsonl", "--by", "kind", "--threads", "1") == 0
+    assert capsys.readouterr().out.count("chosen scored above rejected") == 3
+    assert evaluate("rm", "--against", "other", "--data", "pairs.jsonl", "--out", "rm.json") == 0
+    assert "Bradley-Terry log-loss" in capsys.readouterr().out
+    found = json.loads((folder / "rm.json").read_text())
+    assert {change["measure"] for change in found["differences"]} == {"pair_accuracy", "pair_log_loss"}
+    assert evaluate("rm", "other", "--data", "pairs.jsonl") == 0
+    assert "Chosen scored above rejected of other on 12 rows" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("evaluate rm --against base --data pairs.jsonl", "--against RUN"),
+        ("evaluate rm --against first --data pairs.jsonl", "rm gives scores and first writes text"),
+        ("evaluate first --against rm --data pairs.jsonl", "rm gives scores and first writes text"),
+        ("evaluate rm --data rows.jsonl", "nothing to compare a score with"),
+        ("chat rm", "gives scores and writes no text. Measure it with `espalier evaluate`"),
+        ("chat rm --threads 0", "'--threads'"),
+    ],
+)
+def test_what_a_reward_model_cannot_do_is_said_in_a_sentence(folder, line, sentence, capsys):
+    save_decoder(folder / "rm", pad="<|im_start|>")
+    write_rows(folder / "pairs.jsonl", pairs(2))
+    assert main(line.split()) == 2
+    printed = capsys.readouterr().err
+    assert sentence in printed and printed.count("\n") == 1

@@ -8,6 +8,7 @@ from espalier.run import Run
 from espalier.train.loop import Event
 from tests.cli.test_progress import STEP
 from tests.evaluation.runs import difference, write_run
+from tests.models.scorers import save_decoder
 
 LINE = ["train", "dpo", "--model", "m", "--data", "d.jsonl", "--out", "r", "--rank", "4", "--adapter", "lora"]
 
@@ -81,3 +82,11 @@ def test_another_rank_prints_nothing(acted, capsys):
     acted(lambda listen, stop: None)
     assert main(LINE) == 0
     assert capsys.readouterr().out == ""
+
+
+def test_a_reward_model_is_measured_and_not_talked_to(acted, capsys, tmp_path):
+    save_decoder(tmp_path / "r" / "model")
+    acted(whole)
+    assert main(["train", "reward_model", *LINE[2:8]]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert f"espalier evaluate {tmp_path / 'r'} --data NEW_PAIRS.jsonl" in printed and "espalier chat" not in printed

@@ -2,7 +2,7 @@
 
 import pytest
 
-from espalier.evaluation.wording import NO_EVALUATION, duration, listed, number, share, signed, verdict
+from espalier.evaluation.wording import NO_EVALUATION, duration, listed, number, outcome, share, signed, verdict
 from tests.evaluation.runs import difference
 
 
@@ -53,3 +53,11 @@ def test_the_verdict_admits_that_nothing_can_be_said():
 
 def test_the_verdict_does_not_hide_a_loss_without_gain():
     assert verdict([difference("F1", "lost")]).startswith("Gained: nothing that shows; lost: F1")
+
+
+def test_a_new_reward_model_is_told_by_its_accuracy():
+    found = {"after": {"metrics": {"pair_accuracy": {"value": 0.75, "low": 0.5, "high": 0.9, "n": 20}}}}
+    assert outcome(found) == "Of two answers the better one is scored higher in 75 % of 20 rows (50 % to 90 %)."
+    found["after"]["metrics"]["pair_accuracy"] |= {"low": None, "n": 1}
+    assert outcome(found).endswith("in 75 % of 1 rows.")
+    assert outcome({}) == outcome({"after": None}) == NO_EVALUATION
