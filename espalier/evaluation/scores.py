@@ -10,11 +10,12 @@ from espalier.contracts import Sample
 from espalier.evaluation import metrics
 from espalier.evaluation.cases import Case
 from espalier.evaluation.likelihood import Likelihood
-from espalier.evaluation.questions import Passage, knows_gold, language_of
+from espalier.evaluation.questions import Passage, accepted, knows_gold, language_of
 from espalier.evaluation.results import Score
 from espalier.maths.answers import exact_match, f1
 from espalier.maths.scripts import language, script
 from espalier.messages import thought
+from espalier.rewards.exact_answer import final_answer, right
 
 
 def of_likelihood(case: Case, found: Sequence[Likelihood]) -> dict[str, Score]:
@@ -53,9 +54,11 @@ def of_answer(case: Case, sample: Sample) -> dict[str, Score]:
     else:
         values["same_script"] = metrics.same_script(case.question, text)
         if case.references:
-            spoken = next((t for t in (case.references[0], case.question) if script(t)), "")
-            values["exact_match"] = exact_match(text, case.references, language(spoken))
-            values["f1"] = f1(text, case.references, language(spoken))
+            spoken = language(next((t for t in (case.references[0], case.question) if script(t)), ""))
+            short = bool(accepted(case.row))  # an answer by itself, which a reply may work towards
+            said = final_answer(text) if short else text
+            exact = right(said, case.references, spoken) if short else exact_match(said, case.references, spoken)
+            values |= {"exact_match": exact, "f1": f1(said, case.references, spoken)}
     return {name: (value, 1.0) for name, value in values.items() if value is not None}
 
 

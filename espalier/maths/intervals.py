@@ -109,7 +109,8 @@ def wilson(successes: float, n: int, *, level: float = 0.95) -> Interval:
     z, p = _z(level), successes / n
     center = (p + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * (p * (1 - p) / n + z**2 / (4 * n**2)) ** 0.5
-    return Interval(p, max(0.0, center - half), min(1.0, center + half))
+    low, high = center - half, center + half  # at 0 and 1 an end is exact; the two terms cancel but for rounding
+    return Interval(p, max(0.0, low) if successes else 0.0, min(1.0, high) if successes != n else 1.0)
 
 
 def paired_shares(gained: int, lost: int, n: int, *, level: float = 0.95) -> Interval:

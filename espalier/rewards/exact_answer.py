@@ -42,10 +42,10 @@ def number(text: str) -> Decimal | None:
     return Decimal(re.sub(r"[^\d.\-]", "", found[0].replace("\u2212", "-"))) if len(found) == 1 else None
 
 
-def right(answer: str, accepted: Sequence[str]) -> float:
+def right(answer: str, accepted: Sequence[str], lang: str | None = None) -> float:
     """1 where an answer is one of those accepted: numbers by their value, other answers as SQuAD compares them."""
     numbers = {number(each) for each in accepted if _NUMBER.fullmatch(each.strip())}
-    return float(number(answer) in numbers) if numbers else exact_match(answer, accepted)
+    return float(number(answer) in numbers) if numbers else exact_match(answer, accepted, lang)
 
 
 @method(paper="arXiv:2501.12948")

@@ -15,7 +15,7 @@ from espalier.knowledge.chunks import cut
 from espalier.knowledge.documents import parse
 from espalier.world import instructions, judging, reviews, sums
 from espalier.world.document_questions import question_rows
-from espalier.world.documents import documents
+from espalier.world.documents import Library, documents
 from espalier.world.facts import World
 from espalier.world.questions import Context, Mixture, context
 from espalier.world.tongues import Language
@@ -84,9 +84,22 @@ def readings(world: World, count: int, draw: random.Random, *, mixture: Mixture,
 
 
 def shelves(world: World, count: int, draw: random.Random, *, language: Language = "en") -> Iterator[Row]:
-    """Questions over pieces of whole documents, as a search shows them: headings, letters, asides and all."""
+    """Questions over pieces of the documents of a large world of the same split."""
     shelf = World.make(SHELF, split=world.split, seed=draw.randrange(1 << 30))
-    library = documents(shelf, language=language)
+    yield from searched(documents(shelf, language=language), count, draw)
+
+
+def searched(library: Library, count: int, draw: random.Random) -> Iterator[Row]:
+    """Questions over pieces of whole documents, as a search shows them: headings, letters, asides and all.
+
+    Args:
+        library: the documents.
+        count: how many questions.
+        draw: where chance comes from.
+
+    Raises:
+        RecipeError: the documents carry fewer questions.
+    """
     texts = {document.name: parse(document.content.encode(), document.name).text for document in library.documents}
     titles = {document.name: document.title for document in library.documents}
     pieces = {name: cut(text, title=titles[name]) for name, text in texts.items()}
@@ -98,7 +111,8 @@ def shelves(world: World, count: int, draw: random.Random, *, language: Language
             shown.append((chunk.title, texts[name][chunk.start : chunk.end]))
         answer = row["answers"][0] if row["answers"] else reading.ABSTAINED
         reply = reading.reply(answer, row["quotes"], shown)
-        yield spoken(Row(prompt=reading.prompt(row["question"], shown), completion=reply, kind=f"shelf {language}"))
+        kind = f"shelf {library.language}"
+        yield spoken(Row(prompt=reading.prompt(row["question"], shown), completion=reply, kind=kind))
 
 
 def closed(world: World, count: int, draw: random.Random) -> Iterator[Row]:

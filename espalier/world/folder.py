@@ -11,7 +11,7 @@ from typing import get_args
 from espalier.contracts import Row
 from espalier.world import beir, instructions, judging, korean, preferences, reviews, sums
 from espalier.world.beir import write_rows
-from espalier.world.curriculum import readings
+from espalier.world.curriculum import readings, searched
 from espalier.world.document_questions import question_rows
 from espalier.world.documents import Telling, write_documents
 from espalier.world.facts import World
@@ -51,6 +51,8 @@ def write_split(folder: Path, world: World, rows: int, seed: int) -> None:
         write_rows(folder / f"questions{suffix}.jsonl", question_rows(library, rows, seed))
         read = readings(world, rows, chance(seed, f"reading{suffix}"), mixture=Mixture(wording=told))
         write_rows(folder / f"reading{suffix}.jsonl", read)
+        found = searched(library, rows, chance(seed, f"searched{suffix}"))
+        write_rows(folder / f"searched{suffix}.jsonl", found)
         if told == "known":
             write_rows(folder / "questions_ko_en.jsonl", question_rows(library, rows // 2, seed, language="ko"))
     library = write_documents(world, folder / "documents_ko", seed, language="ko")

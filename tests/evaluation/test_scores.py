@@ -33,6 +33,16 @@ def test_a_number_is_compared_in_the_language_of_the_question():
     assert of_answer(case, Sample("1988년"))["f1"] == (pytest.approx(8 / 9), 1.0)
 
 
+@pytest.mark.parametrize("reply", ["5 + 7 = 12\nAnswer: 12", "It is 5 + 7, so #### 12", "the answer is 12."])
+def test_a_reply_may_work_towards_its_answer(reply):
+    scores = of_answer(
+        case_of(Row(prompt="What is 5 and 7?", completion="5 + 7 = 12\nAnswer: 12", answer="12")), Sample(reply)
+    )
+    assert scores["exact_match"] == (1.0, 1.0)
+    wrong = of_answer(case_of(Row(prompt="What is 5 and 7?", answer="12")), Sample("5 + 7 = 12\nAnswer: 13"))
+    assert wrong["exact_match"] == (0.0, 1.0)
+
+
 def test_reasoning_is_no_part_of_the_answer():
     case = case_of(Row(prompt="Who?", answers=["Bo"]))
     scores = of_answer(case, Sample("<think>나는 생각한다</think>\n\nBo", ids=(1, 2, 3)))
