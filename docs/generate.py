@@ -32,7 +32,7 @@ HEADER = """# Methods
 Written by `make docs` from the files themselves. `espalier show NAME` prints one in full.
 """
 QUICKSTART = Path("recipes", "quickstart.toml")
-ROWS = "runs/quickstart/world/train/reading_unseen.jsonl"
+ROWS = "runs/quickstart/world/train/sums.jsonl"
 CHECK = ("check", "--model", "sprout", "--data", ROWS)
 SILENT = ("world", "index", "search")  # stages of the quickstart of which the README shows the command alone
 PROGRESS = re.compile(r"^(reading documents|scoring words|(.*: )?(evaluating|sampling)) .*\n", re.MULTILINE)
