@@ -37,10 +37,14 @@ def next_commands(run: Run) -> list[console.Fact]:
 
     folder = run.folder
     if run.result.exists() and is_scorer(run.result):
-        return [("measure", console.command("evaluate", folder, "--data", "NEW_PAIRS.jsonl"))]
+        return [
+            ("measure", console.command("evaluate", folder, "--data", "NEW_PAIRS.jsonl")),
+            ("hand over", console.command("export", folder, "--to", "hf")),
+        ]
     return [
         ("talk", console.command("chat", folder, "--against", "base")),
         ("measure", console.command("evaluate", folder, "--against", "base", "--data", "NEW_ROWS.jsonl")),
+        ("hand over", console.command("export", folder, "--to", "ollama")),
     ]
 
 

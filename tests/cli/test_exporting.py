@@ -6,11 +6,14 @@ from pathlib import Path
 import pytest
 
 from espalier.cli import main
+from espalier.cli.training import next_commands
 from espalier.errors import ModelError
 from espalier.export import export as exporting
 from espalier.export import hub
 from espalier.export.conversations import Agreement
 from espalier.export.export import Exported
+from espalier.run import Run
+from tests.evaluation.runs import write_run
 
 
 @pytest.fixture
@@ -44,6 +47,7 @@ def uploaded(monkeypatch):
         return f"https://hub/{name}"
 
     monkeypatch.setattr(hub, "upload", upload)
+    monkeypatch.setattr(hub, "reachable", lambda: None)
     return found
 
 
@@ -107,6 +111,11 @@ def test_what_does_not_agree_is_exit_code_2_and_ctrl_c_130(monkeypatch, capsys):
     assert "error: the export does not agree" in capsys.readouterr().err
     fails(KeyboardInterrupt())
     assert main(["export", "m", "--to", "hf"]) == 130
+
+
+def test_a_run_that_has_ended_says_how_to_hand_it_over(tmp_path):
+    said = [line for _, line in next_commands(Run(write_run(tmp_path / "r")))]
+    assert f"espalier export {tmp_path / 'r'} --to ollama" in said
 
 
 def test_help_imports_nothing_heavy_and_names_the_targets(capsys):
