@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -149,10 +149,43 @@ class Objective(Protocol):
     def loss(self, models: Models, piece: Forest) -> Loss: ...
 
 
+@dataclass(frozen=True)
+class Moment:
+    """Where training is, as an adapter is told: which optimizer step, of how many, and chance that all ranks share."""
+
+    number: int
+    steps: int
+    generator: torch.Generator
+
+
 class Adapter(Protocol):
-    """A way to train few parameters: `attach` changes the model in place or wraps it and returns it."""
+    """A way to train few parameters: `attach` changes the model in place or wraps it and returns it.
+
+    A subclass needs no more than that; the other hooks do nothing by default. Virtual tokens before every root are no
+    hook but a part of the model (`espalier.models.virtual`), for a saved adapter is opened without its recipe.
+    """
+
+    starts_at_base: ClassVar[bool] = True  # right after `attach` the model answers as it did before
+    rate: ClassVar[float] = 1.0  # times the learning rate of a preset, which is LoRA's
+    shares: ClassVar[bool] = True  # can be trained with its weights shared out over the ranks
 
     def attach(self, model: nn.Module) -> nn.Module: ...
+
+    def groups(self, named: Sequence[tuple[str, nn.Parameter]]) -> list[dict[str, Any]]:
+        """The trained parameters as groups for the optimizer, each with its own `relative_lr` if it is not 1."""
+        return [{"params": list(named)}]
+
+    def before_step(self, model: nn.Module, moment: Moment) -> None:
+        """Called before each optimizer step's first piece."""
+        return
+
+    def penalty(self, model: nn.Module) -> Tensor | None:
+        """A further term of the loss, once per optimizer step; it depends on no example."""
+        return None
+
+    def after_backward(self, model: nn.Module, moment: Moment) -> None:
+        """Called when the optimizer has stepped, while the gradients are still there."""
+        return
 
 
 @dataclass(frozen=True)

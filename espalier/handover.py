@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from espalier.models.added import Attached
 from espalier.models.heads import is_scalar
 from espalier.run import write_text
 
@@ -39,10 +40,17 @@ def handover(model: Any, weights: dict[str, torch.Tensor], renderer: Any, folder
     if scalar:
         tokenizer = _padded(renderer)
         model.config.pad_token_id = tokenizer.pad_token_id
-    if hasattr(model, "peft_config"):
+    base = str(Path(base).resolve()) if Path(base).exists() else base
+    if isinstance(model, Attached) and model.whole:
+        model = model.base_model
+        state = {name.removeprefix("base_model."): value for name, value in state.items()}
+    if isinstance(model, Attached):
+        model.save(partial, weights, base)
+    elif hasattr(model, "peft_config"):
         name = model.active_adapter
         config = model.peft_config[name]
-        config.base_model_name_or_path = str(Path(base).resolve()) if Path(base).exists() else base
+        config.base_model_name_or_path = base
+        _settle(model, config)
         model.save_pretrained(partial, selected_adapters=[name], save_embedding_layers=False, state_dict=state)
     else:
         if not scalar and model.generation_config is not None and renderer.stop_ids:
@@ -52,6 +60,16 @@ def handover(model: Any, weights: dict[str, torch.Tensor], renderer: Any, folder
     tokenizer.save_pretrained(partial)
     shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)
+
+
+def _settle(model: Any, config: Any) -> None:
+    """Write into PEFT's config what has become of the adapter: the ranks left, a prefix without its network."""
+    if getattr(config, "prefix_projection", False):
+        config.prefix_projection = False
+    if hasattr(config, "rank_pattern") and hasattr(config, "target_r"):
+        named = model.base_model.model.named_parameters()
+        end = f"lora_E.{model.active_adapter}"
+        config.rank_pattern = {name: (p != 0).view(-1).tolist() for name, p in named if name.endswith(end)}
 
 
 def _padded(renderer: Any) -> Any:

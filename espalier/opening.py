@@ -13,6 +13,7 @@ from torch import nn
 
 from espalier.errors import EspalierError, ModelError, RecipeError
 from espalier.models import load as models
+from espalier.models import saved
 from espalier.models.precision import Precision, decide
 from espalier.models.roles import Role
 from espalier.render import Renderer
@@ -33,6 +34,7 @@ class Decisions:
     layout: str
     layout_reason: str
     tokens_per_piece: int
+    checkpoint_layers: int = 0  # activations of every so many-th layer are computed again
 
     def table(self) -> dict[str, Any]:
         """For run.json."""
@@ -87,6 +89,7 @@ def count_parameters(target: str) -> int:
     from transformers import AutoModelForCausalLM
 
     config = models.load_config(target)
+    models.require_text(target, config)
     with torch.device("meta"):
         try:
             return sum(p.numel() for p in AutoModelForCausalLM.from_config(config).parameters())
@@ -110,7 +113,7 @@ def open_weights(
     model = models.load_model(place.model, dtype=dtype, device=device, quantize=quantize)
     if place.adapter is None:
         return model
-    return models.load_adapter(model, place.adapter, trainable=trainable)
+    return saved.load_adapter(model, place.adapter, trainable=trainable)
 
 
 def prepare_machine(precision: Precision, threads: int) -> None:
@@ -147,10 +150,10 @@ def _base(model: Any, place: Located) -> tuple[Callable[[], contextlib.AbstractC
         adapter = locate(began).adapter if began else None
     except EspalierError:  # that run is gone, and nothing can be said against it
         return None
-    if began is None or adapter is None:
+    if began is None or adapter is None or not hasattr(model, "peft_config"):
         return model.disable_adapter, place.model
     active, earlier = model.active_adapter, "earlier"
-    models.load_second_adapter(model, adapter, earlier)
+    saved.load_second_adapter(model, adapter, earlier)
 
     @contextlib.contextmanager
     def switched() -> Iterator[None]:

@@ -200,6 +200,9 @@ def resolve_presets(recipe: Recipe, n_rows: int) -> tuple[Recipe, str | None]:
     taken = asked or ("small" if recipe.adapter or n_rows < FEW_ROWS else "paper")
     mine = {key: value for key, value in presets[taken].items() if key not in FLAT["train"]}
     general = {key: value for key, value in presets[taken].items() if key in FLAT["train"]}
+    if recipe.adapter and "learning_rate" in general:  # the presets' learning rates are LoRA's
+        rate = getattr(load(recipe.adapter["method"]), "rate", 1.0)
+        general["learning_rate"] = float(f"{rate * general['learning_rate']:.6g}")
     train = {**general, **recipe.train, "preset": taken}
     return replace(recipe, objective={"method": address, **mine, **recipe.objective}, train=train), taken
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -10,12 +11,15 @@ from torch import nn
 
 from espalier import seeding
 from espalier.catalogue import address_of, build
-from espalier.contracts import Frozen, Scalar
+from espalier.contracts import Adapter, Frozen, Scalar
 from espalier.errors import RecipeError
-from espalier.models.heads import base_of, with_scalar_head
+from espalier.estimating import layers_again
+from espalier.models.checkpointing import checkpoint
+from espalier.models.heads import is_scalar, with_scalar_head
 from espalier.models.load import set_dropout
 from espalier.models.precision import decide
 from espalier.models.roles import Models, Role, assemble, declared
+from espalier.models.virtual import has_virtual_tokens
 from espalier.opening import (
     PIECE,
     Decisions,
@@ -54,29 +58,48 @@ class Start:
             return cls(plan, tell, found)
         options = plan.options
         device = choose_device(options.device)
-        precision = distributed.agreed(decide(options.dtype, device, count_parameters(plan.place.model)))
+        parameters = count_parameters(plan.place.model)
+        precision = distributed.agreed(decide(options.dtype, device, parameters))
         threads = options.threads or max(1, physical_cores() // distributed.world_size())
-        return cls(plan, tell, Decisions(device, threads, precision, "", "", options.tokens_per_piece or PIECE[device]))
+        every, why = options.checkpoint_layers or int(options.activation_checkpointing), ""
+        if not every:
+            every, why = distributed.agreed(layers_again(plan, device, parameters))
+        if why:
+            tell.note(why)
+        budget = options.tokens_per_piece or PIECE[device]
+        return cls(plan, tell, Decisions(device, threads, precision, "", "", budget, every))
 
     def models(self) -> Models:
         """The policy, ready to be trained, and the roles the objective declares."""
         plan = self.plan
         prepare_machine(self.decisions.precision, self.decisions.threads)
         model = self.open()
-        self._probe(model)
-        fresh = plan.recipe.adapter is not None
-        model = self._attach(self._headed(model))
+        fresh = self.adapter is not None and self.adapter.starts_at_base
+        if fresh or self.adapter is None:
+            self._probe(model)
+            model = self._attach(self._headed(model))
+        else:  # what it starts at is another model, with other log-probabilities
+            model = self._attach(self._headed(model))
+            self._probe(model)
         set_dropout(model, on=plan.objective.dropout)
-        if plan.options.activation_checkpointing:
-            base_of(model).gradient_checkpointing_enable({"use_reentrant": False})
+        if self.decisions.checkpoint_layers:
+            checkpoint(model, self.decisions.checkpoint_layers)
         base = plan.place.adapter or plan.place.model
         models = assemble(plan.objective, self._role(model), fresh_adapter=fresh, cached=bool(self.key), base=base)
         distributed.spread(models, plan.options.strategy)
         return models
 
+    @cached_property
+    def adapter(self) -> Adapter | None:
+        """The adapter of the recipe."""
+        return build(self.plan.recipe.adapter) if self.plan.recipe.adapter is not None else None
+
     def again(self) -> Role:
         """The policy as it was at step 0, its weights read again."""
-        return self._role(self.open().requires_grad_(False))
+        model = self.open()
+        if self.adapter is not None and not self.adapter.starts_at_base:
+            model = self._attach(model)
+        return self._role(model.requires_grad_(False))
 
     def open(self) -> nn.Module:
         """The weights the run starts from."""
@@ -87,11 +110,15 @@ class Start:
             )
         trains_all = place.adapter is None and recipe.adapter is None
         if trains_all and self.plan.options.quantize:
-            raise RecipeError("quantize needs an adapter: 4-bit weights cannot be trained. Add --adapter lora.")
-        return open_weights(
+            raise RecipeError("quantize needs an adapter: weights in few bits cannot be trained. Add --adapter lora.")
+        model = open_weights(
             place, self.decisions.precision, self.decisions.device,
             trains_all=trains_all, quantize=self.plan.options.quantize, trainable=True,
         )  # fmt: skip
+        for layer in model.modules():  # bitsandbytes packs weights when it answers, and then has no gradient
+            if hasattr(layer, "support_avx512bf16_for_cpu"):
+                setattr(layer, "support_avx512bf16_for_cpu", False)  # noqa: B010
+        return model
 
     def _probe(self, model: nn.Module) -> None:
         """Find the layout that computes this model exactly, and name its weights for the reference cache."""
@@ -113,6 +140,8 @@ class Start:
                 f"{address_of(self.plan.objective)} puts a new head on a whole model, and {self.plan.place.adapter} is "
                 "an adapter: merge it into its model first, or start from the model."
             )
+        if self.plan.options.quantize:
+            raise RecipeError("a scalar head is merged into its model, and few bits would lose it. Leave quantize out.")
         if self.plan.recipe.adapter is not None and self.plan.options.strategy == "fsdp":
             raise RecipeError("a scalar head with an adapter is merged at the end, which needs strategy = ddp.")
         headed: nn.Module = with_scalar_head(model, seed=seeding.derive(self.plan.options.seed, "head"))
@@ -120,13 +149,20 @@ class Start:
 
     def _attach(self, model: nn.Module) -> nn.Module:
         """The adapter of the recipe, or every weight."""
-        recipe = self.plan.recipe
-        if recipe.adapter is None:
+        if self.adapter is None:
             if self.plan.place.adapter is None:
                 model.requires_grad_(True)
             return model
         torch.manual_seed(seeding.derive(self.plan.options.seed, "adapter"))
-        attached: nn.Module = build(recipe.adapter).attach(model)
+        attached = self.adapter.attach(model)
+        merges = hasattr(attached, "peft_config") and not has_virtual_tokens(attached)
+        if is_scalar(attached) and not merges:
+            raise RecipeError(
+                f"{address_of(self.adapter)} cannot be merged into a model, as a scalar head asks for. Give another "
+                "adapter, for example lora."
+            )
+        if self.plan.options.strategy == "fsdp" and type(self.adapter).shares is False:
+            raise RecipeError(f"{address_of(self.adapter)} needs strategy = ddp: it looks at whole weights.")
         return attached
 
     def _role(self, model: nn.Module) -> Role:

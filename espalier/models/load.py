@@ -1,4 +1,4 @@
-"""Loading models, tokenizers and adapters: local folders without touching the network, hub ids through transformers."""
+"""Loading models and tokenizers: local folders without touching the network, hub ids through transformers."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ import torch
 from torch import nn
 
 from espalier.errors import ModelError
+from espalier.models import quant
 
 ASSETS = Path(__file__).parents[1] / "assets"
 BUNDLED = ("sprout", "seedling")  # models that come with the package, by name
+log = logging.getLogger(__name__)
 PICKLES = ("pytorch_model*.bin", "*.pt", "*.pth", "*.pkl", "adapter_model.bin")
 
 
@@ -115,6 +117,21 @@ def context_length(config: Any) -> int | None:
     return found[0] if found else None
 
 
+def classifies(config: Any) -> bool:
+    """Whether a model gives scores in place of tokens."""
+    kinds = getattr(config, "architectures", None) or []
+    return any(kind.endswith("ForSequenceClassification") for kind in kinds)
+
+
+def require_text(target: str, config: Any) -> None:
+    """Refuse a model that writes no text."""
+    if classifies(config):
+        raise ModelError(
+            f"{target}: a {config.architectures[0]} gives scores and writes no text. Measure it with "
+            "`espalier evaluate`, or give a language model."
+        )
+
+
 @contextlib.contextmanager
 def quietly() -> Iterator[None]:
     """Keep other libraries' progress bars, and their notes to their own developers, off the user's terminal."""
@@ -126,6 +143,8 @@ def quietly() -> Iterator[None]:
         warnings.filterwarnings(
             "ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning
         )  # PEFT asks for it
+        warnings.filterwarnings("ignore", "Specified to not (save|load) vera_A")  # their seed is, in their place
+        warnings.filterwarnings("ignore", "The following rank_pattern keys did not match")  # AdaLoRA's, read later
         yield
 
 
@@ -136,16 +155,34 @@ def load_model(target: str, *, dtype: torch.dtype, device: str, quantize: str | 
         target: folder or hub id.
         dtype: of the weights.
         device: cpu, cuda or mps.
-        quantize: nf4 for 4-bit base weights.
+        quantize: nf4 or int8 for base weights in few bits.
     """
     from transformers import AutoModelForCausalLM
 
-    kinds = getattr(load_config(target), "architectures", None) or []
-    if any(kind.endswith("ForSequenceClassification") for kind in kinds):
-        raise ModelError(
-            f"{target}: a {kinds[0]} gives scores and writes no text. Give a language model, or load it with "
-            "transformers' AutoModelForSequenceClassification."
-        )
+    require_text(target, load_config(target))
+    if quantize is None:
+        return load_weights(AutoModelForCausalLM, target, dtype=dtype).to(device)
+    options = {"quantization_config": quant.config(quantize, dtype), "device_map": device}
+    model = load_weights(AutoModelForCausalLM, target, dtype=dtype, **options)
+    names = quant.refused(model, dtype)
+    if not names:
+        return model
+    count = len(names) - 1
+    log.warning("%d layers stay whole, for nothing here computes their shape in %s: %s", count, quantize, names[0])
+    options["quantization_config"] = quant.config(quantize, dtype, names)
+    return load_weights(AutoModelForCausalLM, target, dtype=dtype, **options)
+
+
+def load_weights(kind: Any, target: str, *, dtype: torch.dtype, whole: bool = False, **options: Any) -> nn.Module:
+    """A model of one of transformers' classes, from safetensors; pickles and weights that are no numbers are refused.
+
+    Args:
+        kind: the class, with `from_pretrained`.
+        target: folder or hub id.
+        dtype: of the weights.
+        whole: refuse a file that lacks some of the weights, which transformers would draw at random.
+        options: more of `from_pretrained`.
+    """
     folder = Path(target)
     if folder.exists() and not any(folder.glob("*.safetensors")):
         pickles = [file.name for pattern in PICKLES for file in folder.glob(pattern)]
@@ -155,84 +192,18 @@ def load_model(target: str, *, dtype: torch.dtype, device: str, quantize: str | 
             else "none. Save the model"
         )
         raise ModelError(f"{target}: weights must be safetensors; there is {found} with save_pretrained.")
-    options: dict[str, Any] = {"dtype": dtype, "local_files_only": folder.exists(), "use_safetensors": True}
-    if quantize is not None:
-        options["quantization_config"] = _quantization(quantize)
-        options["device_map"] = device
+    options |= {"dtype": dtype, "local_files_only": folder.exists(), "use_safetensors": True}
     with _explained(target, "model"), quietly():
-        model: nn.Module = AutoModelForCausalLM.from_pretrained(target, **options)
+        loaded, told = kind.from_pretrained(target, output_loading_info=True, **options)
+    model: nn.Module = loaded
+    if whole and told["missing_keys"]:
+        raise ModelError(f"{target}: weights are missing, {min(told['missing_keys'])} first. Get the files again.")
     bad = [name for name, p in model.named_parameters() if p.is_floating_point() and not bool(torch.isfinite(p).all())]
     if bad:
         raise ModelError(
             f"{target}: {len(bad)} weights hold NaN or infinity, {bad[0]} first. The files are damaged; get them again."
         )
-    return model if quantize else model.to(device)
-
-
-def _quantization(name: str) -> Any:
-    if name != "nf4":
-        raise ModelError(f"no quantization named {name!r}. Known: nf4.")
-    try:
-        import bitsandbytes  # noqa: F401
-    except ImportError:
-        raise ModelError("quantize = nf4 needs bitsandbytes: pip install 'espalier-lm[quant]'.") from None
-    from transformers import BitsAndBytesConfig
-
-    return BitsAndBytesConfig(
-        load_in_4bit=True,
-        bnb_4bit_quant_type="nf4",
-        bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=torch.bfloat16,
-    )
-
-
-def load_adapter(model: nn.Module, folder: str, *, trainable: bool) -> nn.Module:
-    """A saved adapter over its base.
-
-    Raises:
-        ModelError: it was made for another base, or holds a pickle.
-    """
-    from peft import PeftModel
-
-    if not (Path(folder) / "adapter_model.safetensors").exists():
-        raise ModelError(f"{folder}: no adapter_model.safetensors; adapters saved as pickles (.bin) are refused.")
-    base: Any = model
-    try:
-        with quietly():
-            loaded: Any = PeftModel.from_pretrained(base, folder, is_trainable=trainable, local_files_only=True)
-    except (RuntimeError, ValueError, KeyError) as error:
-        made_for = json.loads((Path(folder) / "adapter_config.json").read_text(encoding="utf-8")).get(
-            "base_model_name_or_path"
-        )
-        raise ModelError(
-            f"{folder}: this adapter does not fit the model: it was made for {made_for}. "
-            f"({' '.join(str(error).split())[:160]})"
-        ) from error
-    missing = _unfilled(loaded, folder)
-    if missing:
-        raise ModelError(f"{folder}: this adapter does not fit the model: {missing} is not among its weights.")
-    found: nn.Module = loaded
-    return found
-
-
-def load_second_adapter(model: Any, folder: str, name: str) -> None:
-    """Another saved adapter over the same base, beside the one in use, which stays in use."""
-    active = model.active_adapter
-    with quietly():
-        model.load_adapter(folder, name, is_trainable=False, local_files_only=True)
-    model.set_adapter(active)
-    model.requires_grad_(False)
-
-
-def _unfilled(model: Any, folder: str) -> str | None:
-    """A trainable tensor the adapter's file does not hold: PEFT leaves it as it was, without a word."""
-    from peft import get_peft_model_state_dict
-    from safetensors import safe_open
-
-    with safe_open(str(Path(folder) / "adapter_model.safetensors"), "pt") as file:
-        held = set(file.keys())
-    wanted = set(get_peft_model_state_dict(model, save_embedding_layers=False))
-    return min(wanted ^ held, default=None)
+    return model
 
 
 def set_dropout(model: nn.Module, on: bool) -> None:

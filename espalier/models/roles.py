@@ -14,6 +14,7 @@ from espalier import contracts
 from espalier.errors import RecipeError
 from espalier.models.heads import base_of
 from espalier.models.load import context_length
+from espalier.models.virtual import virtual_tokens
 from espalier.trees.engine import Engine, States
 from espalier.trees.forest import Forest
 from espalier.trees.logps import Contextual, Functional
@@ -70,7 +71,8 @@ class Role:
     @property
     def longest(self) -> int | None:
         """Tokens of the longest row the model was made for; None where there is no limit."""
-        return context_length(base_of(self.inner.model).config)
+        model, context = self.inner.model, context_length(base_of(self.inner.model).config)
+        return context and context - virtual_tokens(model)
 
     def answers(
         self,
@@ -198,7 +200,9 @@ def _adapter_copy(policy: Role, name: str, base: str) -> Role:
     if name in model.peft_config:
         raise RecipeError(f"this model already has an adapter named {name!r}; rename it.")
     trained = [key for key, p in model.named_parameters() if p.requires_grad]
-    model.add_adapter(name, copy.deepcopy(model.peft_config[active]))
+    config = copy.deepcopy(model.peft_config[active])
+    config.inference_mode = config.inference_mode or hasattr(config, "target_r")  # AdaLoRA trains one at a time
+    model.add_adapter(name, config)
     wanted = set(trained)
 
     def mirror() -> list[tuple[Tensor, Tensor]]:

@@ -12,9 +12,11 @@ import torch
 from torch import Tensor
 
 from espalier import seeding
+from espalier.contracts import Adapter, Moment
 from espalier.errors import RunError
 from espalier.models.roles import Models
 from espalier.train import distributed, schedules
+from espalier.train.averaging import averaged
 from espalier.train.reference import ReferenceCache
 from espalier.train.step import Totals, optimize
 from espalier.train.store import Order, Store
@@ -80,6 +82,7 @@ class Job:
     cache: ReferenceCache | None = None
     save: Callable[[int, bool], None] = lambda step, best: None  # writes a checkpoint; best or not
     best: float = math.inf  # lowest held-back loss so far
+    adapter: Adapter | None = None  # whose hooks are called
     moving: bool = False  # the loss is measured against roles that move, so the newest weights count as the best
 
 
@@ -109,12 +112,13 @@ def fit(
         torch.manual_seed(seeding.derive(job.seed, "step", number, distributed.rank()))
         forest = job.objective.prepare(trees, job.models, _here(job, number))
         report = {}
-        for batch in _minibatches(job, forest, number):
+        for i, batch in enumerate(_minibatches(job, forest, number)):
             report = optimize(
-                job.objective, job.models, batch, job.optimizer, max_tokens=job.tokens_per_piece, max_norm=job.max_norm
-            )
+                job.objective, job.models, batch, job.optimizer, max_tokens=job.tokens_per_piece, max_norm=job.max_norm,
+                adapter=job.adapter, moment=_moment(job, number, i),
+            )  # fmt: skip
             if number == 0 and batch is forest:
-                _check_start(job, report["loss"])
+                _check_start(job, report["loss"] - report.get("penalty", 0.0))
         job.models.after_step(number)
         done = number + 1
         whole = start == 0 and done == job.steps
@@ -126,7 +130,8 @@ def fit(
         listen(Event("step", done, values))
         stopping = bool(distributed.most_over_ranks(stop()))
         if job.held and (done % job.eval_every == 0 or done == job.steps):
-            found = evaluate(job)
+            with averaged(job.optimizer):
+                found = evaluate(job)
             best = job.moving or found["loss"] < job.best
             job.best = min(job.best, found["loss"])
             listen(Event("eval", done, found | {"best": best}))
@@ -141,6 +146,13 @@ def fit(
 
 def _here(job: Job, number: int) -> Here:
     return Here(number, seeding.generator(job.seed, "prepare", number), job.cache)
+
+
+def _moment(job: Job, number: int, part: int) -> Moment:
+    """One optimizer step: of those of a run, where a prepared batch serves several."""
+    each = type(job.objective).passes * type(job.objective).minibatches
+    chance = seeding.generator(job.seed, "adapter", number, part)
+    return Moment(number * each + part, job.steps * each, chance)
 
 
 def _minibatches(job: Job, forest: Forest, number: int) -> Iterator[Forest]:

@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from espalier.contracts import Loss
-from espalier.errors import RunError
+from espalier.contracts import Adapter, Loss, Moment
+from espalier.errors import RecipeError, RunError
 from espalier.models.roles import Models
 from espalier.train import distributed
 from espalier.trees.forest import Forest
@@ -53,6 +53,8 @@ def optimize(
     *,
     max_tokens: int | None = None,
     max_norm: float = 1.0,
+    adapter: Adapter | None = None,
+    moment: Moment | None = None,
 ) -> dict[str, float]:
     """One optimizer step on a prepared batch, in as many pieces as memory asks for, the same number on every rank.
 
@@ -60,9 +62,11 @@ def optimize(
         objective: anything with `loss(models, piece)`.
         models: the roles it declared.
         forest: the batch; its counts are known.
-        optimizer: torch's contract; one with `fused = True` updates inside backward and gets a single piece.
+        optimizer: torch's contract; one with `fused = True` gets a single piece, and its `backward` is called.
         max_tokens: tokens computed at once.
         max_norm: gradients are clipped to this norm; 0 for none.
+        adapter: whose hooks are called.
+        moment: what they are told; without it none is called.
 
     Returns:
         The loss, the metrics' means and the gradient norm, over all ranks.
@@ -72,22 +76,39 @@ def optimize(
     """
     counts = {name: distributed.sum_over_ranks(count) or 1.0 for name, count in forest.counts.items()}
     fused = getattr(optimizer, "fused", False) is True
+    if fused and adapter is not None and type(adapter).after_backward is not Adapter.after_backward:
+        raise RecipeError("this adapter looks at gradients, and this optimizer keeps none: give optimizers/adamw.")
     shared = models.policy.inner.layout == "trees"
     own = 1 if fused else len(forest.pieces(max_tokens, shared=shared))
     pieces = forest.split(None if fused else max_tokens, pieces=distributed.most_over_ranks(own), shared=shared)
-    totals = Totals()
+    model, adapter = models.policy.inner.model, adapter if moment is not None else None
+    if adapter is not None and moment is not None:
+        adapter.before_step(model, moment)
+    penalty = adapter.penalty(model) if adapter is not None else None
+    totals, norm = Totals(), 0.0
     for i, piece in enumerate(pieces):
         with distributed.no_sync(models.policy.engine, last=i == len(pieces) - 1):
             loss = objective.loss(models, piece)
             value = sum(term.weight * term.total / counts[name] for name, term in loss.terms.items())
-            (value * distributed.world_size()).backward()  # DDP and FSDP2 average over ranks; this makes it the sum
+            value = value * distributed.world_size()  # DDP and FSDP2 average over ranks; this makes it the sum
+            value = value if penalty is None or i else value + penalty
+            if not fused:
+                value.backward()
+            elif math.isfinite(float(value.detach())):
+                norm = optimizer.backward(value, max_norm)  # type: ignore[attr-defined]
         totals.add(loss, piece)
     report = totals.means(counts)
-    norm = clip([p for group in optimizer.param_groups for p in group["params"]], max_norm)
+    if penalty is not None:
+        added = float(penalty.detach())
+        report |= {"loss": report["loss"] + added, "penalty": added}
+    if not fused:
+        norm = clip([p for group in optimizer.param_groups for p in group["params"]], max_norm)
     if not math.isfinite(report["loss"]) or not math.isfinite(norm):
         optimizer.zero_grad(set_to_none=True)
         raise RunError(_not_finite(objective, models, pieces, report["loss"]))
     optimizer.step()
+    if adapter is not None and moment is not None:
+        adapter.after_backward(model, moment)
     optimizer.zero_grad(set_to_none=True)
     return report | {"grad_norm": norm}
 

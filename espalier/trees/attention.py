@@ -23,7 +23,8 @@ from espalier.trees.layout import Layout
 NAME = "espalier_forest"
 BLOCK = 256  # queries per block: causal work beyond a block's end is never done
 # Shapes of forests hardly ever repeat: oneDNN and torch would keep hundreds of MB of kernels compiled for them.
-os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
+# One piece of short rows needs more than 64, the same in each layer: dropped too early, each layer compiles its own.
+os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128")
 os.environ.setdefault("LRU_CACHE_CAPACITY", "1")
 # Arguments models hand over that change nothing here; any other that is set is refused.
 HARMLESS = {
@@ -214,6 +215,9 @@ def attend(
         raise ValueError(
             f"{layer} hands over {', '.join(strange) or 'is_causal=False'}, which this attention does not implement"
         )
+    virtual = forest.prefix[0][0].shape[1] if forest.prefix else 0
+    if virtual:
+        query, key, value = _behind(forest.prefix[module.layer_idx], query, key, value)  # type: ignore[index]
     if attention_mask is not None or query.shape[0] != 1 or not query.shape[2] == key.shape[2] == forest.ids.numel():
         raise ValueError(f"{layer} hands over a mask, a batch or a cache, which this attention does not implement")
     rule = Rule(query.shape[-1] ** -0.5 if scaling is None else scaling, softcap, sliding_window)
@@ -230,7 +234,14 @@ def attend(
         q, k, v = query[0].to(value.dtype), key[0].to(value.dtype), value[0]  # rotary embeddings widen under autocast
         mixed: Tensor = _ForestAttention.apply(q, k, v, s_aux, work, rule, dropout)  # type: ignore[no-untyped-call]
         out = mixed[None]
-    return out.transpose(1, 2).contiguous(), None  # some models view it
+    return out[:, :, virtual:].transpose(1, 2).contiguous(), None  # some models view it
+
+
+def _behind(prefix: tuple[Tensor, Tensor], query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Queries, keys and values behind a prefix of keys and values, whose own queries are nobody's."""
+    nobody = query.new_zeros(*query.shape[:2], prefix[0].shape[1], query.shape[3])
+    key, value = (torch.cat([own.to(x.dtype)[None], x], 2) for own, x in zip(prefix, (key, value), strict=True))
+    return torch.cat([nobody, query], 2), key, value
 
 
 def _no_mask(*_: Any, **__: Any) -> None:

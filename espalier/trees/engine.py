@@ -10,6 +10,7 @@ import contextlib
 import copy
 import functools
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 import torch
@@ -17,8 +18,11 @@ from torch import Tensor, nn
 
 from espalier.errors import ModelError
 from espalier.models.heads import base_of, body_of, head_of, score_of
+from espalier.models.load import context_length
+from espalier.models.virtual import Virtual, virtual_of
 from espalier.trees import attention
 from espalier.trees.forest import Forest
+from espalier.trees.layout import Layout
 from espalier.trees.logps import Contextual, Functional, token_logps
 from espalier.trees.tree import Tree
 
@@ -99,28 +103,62 @@ class Engine(nn.Module):
 
     def _hidden(self, forest: Forest) -> tuple[Tensor, Tensor, Tensor]:
         """Hidden states [N, H], and where in them the scored tokens' sources and the completions' ends stand."""
-        layout, base, body = forest.layout, base_of(self.model), body_of(self.model)
+        layout, base = forest.layout, base_of(self.model)
         if torch.is_grad_enabled() and base.training:
             recompute_alike(base)
-        stretched = self._stretched(forest)
+        virtual = virtual_of(self.model)
+        stretched = self._stretched(forest, virtual)
         if self.layout == "trees" and not stretched:
             with using(base, attention.NAME), self._casting():
-                stream = {"input_ids": layout.ids[None], "position_ids": layout.positions[None]}
-                out = body(**stream, use_cache=False, forest=layout)
-            return out.last_hidden_state[0], layout.sources, layout.last
+                return self._stream(layout, virtual), layout.sources, layout.last
         ids, mask, sources, last = _rows(forest)
         with using(base, self.own_attention), self._casting():
             if stretched:  # the rows' lengths matter to each other: one at a time
                 lone = [row[:n][None] for row, n in zip(ids, mask.sum(1).tolist(), strict=True)]
-                found = [body(input_ids=row, use_cache=False).last_hidden_state[0] for row in lone]
+                found = [self._batch(row, None, virtual)[0] for row in lone]
                 hidden = nn.utils.rnn.pad_sequence(found, batch_first=True)
             else:
-                hidden = body(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
+                hidden = self._batch(ids, mask, virtual)
         return hidden.flatten(0, 1), sources, last
 
-    def _stretched(self, forest: Forest) -> bool:
+    def _stream(self, layout: Layout, virtual: Virtual | None) -> Tensor:
+        """Hidden states of the stream, behind the virtual tokens where there are any. [N, H]"""
+        skip = 0
+        stream = {"input_ids": layout.ids[None], "position_ids": layout.positions[None]}
+        if virtual is not None:
+            embedded = base_of(self.model).get_input_embeddings()
+            tokens, layout = layout.ids[None], layout.after(virtual.length)
+            stream = {"input_ids": tokens, "position_ids": layout.positions[None, virtual.length :]}
+            if virtual.embeddings is None:
+                layout = replace(layout, prefix=virtual.layers)
+            else:
+                stream = {"inputs_embeds": virtual.before(embedded(tokens)), "position_ids": layout.positions[None]}
+                skip = virtual.length
+        out = body_of(self.model)(**stream, use_cache=False, forest=layout)
+        hidden: Tensor = out.last_hidden_state[0, skip:]
+        return hidden
+
+    def _batch(self, ids: Tensor, mask: Tensor | None, virtual: Virtual | None) -> Tensor:
+        """Hidden states of rows, behind the virtual tokens where there are any. [B, L] -> [B, L, H]"""
+        rows: dict[str, Any] = {"input_ids": ids} if mask is None else {"input_ids": ids, "attention_mask": mask}
+        skip = 0
+        if virtual is not None:
+            rows = started(self.model, virtual, ids, torch.ones_like(ids) if mask is None else mask)
+            skip = virtual.length if virtual.embeddings is not None else 0
+        hidden: Tensor = body_of(self.model)(**rows, use_cache=False).last_hidden_state[:, skip:]
+        return hidden
+
+    def _stretched(self, forest: Forest, virtual: Virtual | None) -> bool:
         """Whether a path is so long that its rotary frequencies would be taken for the paths beside it, too."""
-        longest = max(tree.longest for tree in forest.trees)
+        before = virtual.length if virtual is not None else 0
+        longest = max(tree.longest for tree in forest.trees) + before
+        context = context_length(base_of(self.model).config)
+        if before and context is not None and longest > context:
+            raise ModelError(
+                f"a row has {longest - before} tokens and the adapter puts {before} before it: more than the model's "
+                f"context of {context}. "
+                + (f"Set max_tokens = {context - before}." if context > before else "Give it fewer tokens.")
+            )
         limit = self.rotary.get("dynamic", longest)
         if longest > limit:
             raise ModelError(
@@ -140,6 +178,24 @@ class _Nothing:
 
     ids = (0, 0)
     mask = (False, True)
+
+
+def started(model: nn.Module, virtual: Virtual, ids: Tensor, mask: Tensor) -> dict[str, Any]:
+    """What a model's own body is given for rows that begin behind virtual tokens; mask [B, L] may pad on either side.
+
+    Raises:
+        ModelError: activations are checkpointed, and transformers then takes the keys and values away.
+    """
+    base = base_of(model)
+    mask = torch.cat([mask.new_ones(len(ids), virtual.length), mask], 1)
+    positions = (mask.cumsum(-1) - 1).clamp_(min=0)
+    if virtual.embeddings is not None:
+        embeddings = virtual.before(base.get_input_embeddings()(ids))
+        return {"inputs_embeds": embeddings, "attention_mask": mask, "position_ids": positions}
+    if base.is_gradient_checkpointing and base.training:
+        raise ModelError("a prefix cannot be trained with activation_checkpointing on this model; leave that out.")
+    positions, cache = positions[:, virtual.length :], virtual.cache(len(ids))
+    return {"input_ids": ids, "attention_mask": mask, "position_ids": positions, "past_key_values": cache}
 
 
 def own_config(model: Any) -> str:
@@ -171,12 +227,28 @@ def recompute_alike(model: Any) -> None:
     """Make activation checkpointing run layers again with the attention they had, though `using` has ended by then."""
 
     def contexts() -> tuple[Any, Any]:  # of the forward pass, and of the recomputation
-        return contextlib.nullcontext(), using(model, model.config.get_text_config()._attn_implementation)
+        return contextlib.nullcontext(), _Again(model, model.config.get_text_config()._attn_implementation)
 
     for module in model.modules():
         checkpoint = vars(module).get("_gradient_checkpointing_func")
         if checkpoint is not None:
             module._gradient_checkpointing_func = functools.partial(checkpoint, context_fn=contexts)
+
+
+class _Again:
+    """`using` that is entered as often as layers are run again: twice where a loss has two backward passes."""
+
+    def __init__(self, model: Any, name: str) -> None:
+        self.how = (model, name)
+
+    def __enter__(self) -> None:
+        """Switch to the attention of the forward pass."""
+        self.within = using(*self.how)
+        self.within.__enter__()
+
+    def __exit__(self, *error: Any) -> None:
+        """Switch back."""
+        self.within.__exit__(*error)
 
 
 def rotary_limits(config: Any) -> dict[str, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,26 @@ class Layout:
     last: Tensor  # [completions] stream position of each completion's last token
     node_of: Tensor  # [N]
     cached: dict[Any, Any] = field(default_factory=dict)  # what an attention backend works out once per window
+    prefix: tuple[tuple[Tensor, Tensor], ...] = ()  # keys and values of the first node, by layer: it has no tokens
+
+    def after(self, length: int) -> Layout:
+        """The stream behind so many virtual tokens: one node that every path runs through, its ids are no tokens."""
+        if ("after", length) not in self.cached:
+            first = Node(np.zeros(length, np.int32), -1, 0)
+            self.cached["after", length] = replace(
+                self,
+                ids=torch.cat([self.ids.new_zeros(length), self.ids]),
+                positions=torch.cat([torch.arange(length, device=self.ids.device), self.positions + length]),
+                nodes=[first, *(Node(node.ids, node.parent + 1, node.start + length) for node in self.nodes)],
+                starts=[0, *(start + length for start in self.starts)],
+                ancestors=[[], *([0, *(n + 1 for n in above)] for above in self.ancestors)],
+                sources=self.sources + length,
+                last=self.last + length,
+                node_of=torch.cat([self.node_of.new_zeros(length), self.node_of + 1]),
+                cached={},
+            )
+        found: Layout = self.cached["after", length]
+        return found
 
     def seen(self, part: slice, vocabulary: int) -> Tensor:
         """Which tokens stand before each of these scored tokens in its path. [t, V]"""

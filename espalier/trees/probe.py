@@ -74,11 +74,6 @@ def _require_causal(model: Any, max_tokens: int | None) -> None:
     kind = type(base).__name__
     if getattr(base.config, "is_encoder_decoder", False) or base.get_output_embeddings() is None:
         raise ModelError(f"{kind} is no causal language model. Give one that writes text from left to right.")
-    adapter = getattr(model, "active_peft_config", None)
-    if adapter is not None and adapter.is_prompt_learning:
-        raise ModelError(
-            "an adapter of virtual tokens (prompt, prefix or P-tuning) is not supported; give another adapter."
-        )
     limit = rotary_limits(base.config.get_text_config()).get("dynamic")
     if limit is not None and (max_tokens or 0) > limit:
         raise ModelError(
@@ -172,7 +167,8 @@ class Subject:
         with self._embedded() as embedded, torch.set_grad_enabled(self.exact):
             for path in self.forest.paths:
                 ids, counted = (torch.from_numpy(x).long().to(self.device) for x in (path.ids, path.counted))
-                rows.append(self.model(input_ids=ids[None], use_cache=False).logits[0].float().log_softmax(-1))
+                logits = self.model(input_ids=ids[None], use_cache=False).logits[0, -len(ids) :]  # virtual tokens first
+                rows.append(logits.float().log_softmax(-1))
                 found.append(rows[-1][counted - 1, ids[counted]])
         self._require_same_beginnings([row.detach() for row in rows])
         logps = torch.cat(found)

@@ -5,7 +5,7 @@ import time
 
 import pytest
 import torch
-from peft import LoraConfig, PromptTuningConfig, get_peft_model
+from peft import CartridgeConfig, LoraConfig, get_peft_model
 from transformers import LlamaForSequenceClassification, LlamaModel
 
 from espalier.errors import ModelError
@@ -126,8 +126,8 @@ def test_the_model_is_left_as_it_was(adapted):
         (lambda: LlamaModel(config_of("llama")), "LlamaModel is no causal language model"),
         (lambda: LlamaForSequenceClassification(config_of("llama")), "is no causal language model"),
         (
-            lambda: get_peft_model(tiny("llama"), PromptTuningConfig(num_virtual_tokens=2, task_type="CAUSAL_LM")),
-            "an adapter of virtual tokens",
+            lambda: get_peft_model(tiny("llama"), CartridgeConfig(num_virtual_tokens=2, task_type="CAUSAL_LM")),
+            "of virtual tokens prompt, prefix and P-tuning are",
         ),
     ],
 )
