@@ -7,22 +7,31 @@ import lzma
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from benchmarks.shapes import LAST_SPECIAL
 
-Lengths = tuple[int, int, int]  # tokens of prompt, chosen, rejected
+Lengths = tuple[int, ...]  # tokens of the prompt, of the chosen answer, and of one or more rejected ones
 LONGEST = 1000  # prompt and answer; TRL cuts at 1,024
 
 
-def synthetic(count: int, seed: int = 0) -> list[Lengths]:
-    """Log-normal lengths: prompts around 135 tokens (50 to 400), answers around 85 (20 to 300), alike within a pair."""
+def synthetic(count: int, answers: int = 2, seed: int = 0) -> list[Lengths]:
+    """Log-normal lengths: prompts around 135 tokens (50 to 400), answers around 85 (20 to 300), alike for a prompt."""
     chance = np.random.default_rng(seed)
     prompts = np.exp(chance.normal(np.log(135), 0.6, count)).clip(50, 400)
-    pair = chance.normal(np.log(85), 0.6, (count, 1))
-    answers = np.exp(pair + chance.normal(0, 0.4, (count, 2))).clip(20, 300)
-    return [(round(p), round(c), round(r)) for p, (c, r) in zip(prompts, answers, strict=True)]
+    mean = chance.normal(np.log(85), 0.6, (count, 1))
+    drawn = np.exp(mean + chance.normal(0, 0.4, (count, answers))).clip(20, 300)
+    return [(round(p), *map(round, row)) for p, row in zip(prompts, drawn.tolist(), strict=True)]
+
+
+def shared(count: int, answers: int, share: float, seed: int = 0) -> list[Lengths]:
+    """Prompts that are this share of a row of about 320 tokens (256 to 384); answers within 10 % of the rest."""
+    chance = np.random.default_rng(seed)
+    rows = chance.uniform(256, 384, count)
+    drawn = (1 - share) * rows[:, None] * chance.uniform(0.9, 1.1, (count, answers))
+    return [(round(share * row), *map(round, rest)) for row, rest in zip(rows, drawn.tolist(), strict=True)]
 
 
 def real(kind: str, count: int, seed: int = 0) -> list[Lengths]:
@@ -68,7 +77,10 @@ def _packed(path: Path) -> Iterator[dict[str, str]]:
 
 
 def write(path: Path, lengths: list[Lengths], vocabulary: int, seed: int = 0) -> None:
-    """One JSON row per line: words by Zipf's law in these lengths, fields prompt, chosen and rejected."""
+    """One JSON row per line: words by Zipf's law in these lengths, fields prompt, chosen and rejected.
+
+    Several rejected answers make a row each, which repeats prompt and chosen answer.
+    """
     chance = np.random.default_rng(seed)
     share = 1 / np.arange(1, vocabulary - LAST_SPECIAL)
     share /= share.sum()
@@ -77,11 +89,20 @@ def write(path: Path, lengths: list[Lengths], vocabulary: int, seed: int = 0) ->
         return " ".join(f"w{LAST_SPECIAL + 1 + i}" for i in chance.choice(len(share), count, p=share))
 
     with path.open("w") as file:
-        for p, c, r in lengths:
-            row = {"prompt": words(p), "chosen": " " + words(c), "rejected": " " + words(r)}
-            file.write(json.dumps(row) + "\n")
+        for p, c, *others in lengths:
+            row = {"prompt": words(p), "chosen": " " + words(c)}
+            file.writelines(json.dumps(row | {"rejected": " " + words(r)}) + "\n" for r in others)
 
 
 def read(path: Path) -> list[dict[str, str]]:
     """The rows of such a file."""
     return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def rated(pairs: list[dict[str, str]], answers: int) -> list[dict[str, Any]]:
+    """Rated answers: both of each pair, or with `answers` 1 the chosen and the rejected one in turns."""
+    found = []
+    for i, pair in enumerate(pairs):
+        for side in ("chosen", "rejected") if answers == 2 else (("chosen", "rejected")[i % 2],):
+            found.append({"prompt": pair["prompt"], "completion": pair[side], "label": side == "chosen"})
+    return found

@@ -43,6 +43,24 @@ def gemm_rate(dtype: torch.dtype, size: int = 2048) -> float:
     return 2 * size**3 / min(seconds) / 1e9
 
 
+def load(seconds: float = 2.0) -> dict[str, Any]:
+    """The time, the load average, and the share of the processor that others use while this process sleeps."""
+    before = _ticks()
+    time.sleep(seconds)
+    used, whole = (b - a for a, b in zip(before, _ticks(), strict=True))
+    return {
+        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "load": round(os.getloadavg()[0], 2),
+        "busy": round(used / max(1, whole), 2),
+    }
+
+
+def _ticks() -> tuple[int, int]:
+    """Time the processor spent working, and all its time, since the machine started."""
+    ticks = [int(n) for n in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
+    return sum(ticks) - ticks[3] - ticks[4], sum(ticks)
+
+
 def machine() -> dict[str, Any]:
     """What the numbers were measured on, and when."""
     names = [
@@ -56,8 +74,7 @@ def machine() -> dict[str, Any]:
     return {
         "cpu": names[0] if names else "unknown",
         "cores": os.cpu_count(),
-        "load": round(os.getloadavg()[0], 2),
-        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        **load(0),
         "gflops": rates,
         **{name: importlib.metadata.version(name) for name in ("torch", "transformers", "trl", "peft")},
     }

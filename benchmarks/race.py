@@ -2,6 +2,7 @@
 
 python -m benchmarks.race                    every case; $ESPALIER_DATA adds those on real length distributions
 python -m benchmarks.race --case dpo-full --rounds 3
+python -m benchmarks.race --missing          only what is not recorded yet, in as many rounds and on as many threads
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,8 +46,10 @@ class Case:
     reference: str = "cached"
     dtype: str = "bfloat16"  # of the matrix products
     weights: str = "float32"
-    rows: str = "synthetic"  # or hh or alpaca: lengths of real rows
-    count: int = 40
+    rows: str = "synthetic"  # hh or alpaca: lengths of real rows; shared: prompts that are a given share of a row
+    share: float = 0.0
+    answers: int = 2  # of each prompt; beyond two, each but the first makes a pair with it
+    count: int = 40  # pairs or answers
     batch: int = 8
     sides: tuple[str, ...] = ("ours", "TRL best", "TRL default")
     tokens_per_piece: int = PIECE["cpu"]
@@ -59,6 +62,14 @@ CASES = [
     Case("dpo-full-fp32", dtype="float32", sides=("ours", "TRL best")),
     Case("dpo-lora", lora=True),
     Case("dpo-lora-live", lora=True, reference="live"),
+    Case("dpo-full-4", answers=4, count=72, batch=24),
+    Case("dpo-full-4-live", answers=4, count=72, batch=24, reference="live"),
+    Case("kto-full", method="kto", answers=1, reference="live"),
+    Case("kto-full-both", method="kto", reference="live"),
+    Case("kto-full-cached", method="kto", answers=1, sides=("ours", "TRL best")),
+    Case("kto-lora", method="kto", answers=1, reference="live", lora=True),
+    Case("orpo-full", method="orpo"),
+    Case("reward-full", method="reward_model"),
     Case("sft-full", method="sft"),
     Case("sft-full-alpaca", method="sft", rows="alpaca", count=64),
     Case("dpo-lora-135m", model="135m", lora=True, weights="bfloat16", count=16, batch=4),
@@ -80,11 +91,11 @@ def race(case: Case, folder: Path, *, rounds: int = 1, threads: int = 2) -> dict
     Returns:
         What each side measured, by round.
     """
-    model = shapes.saved(case.model, folder, getattr(torch, case.weights))
-    rows = folder / f"{case.model}-{case.rows}-{case.count}.jsonl"
+    scalar = case.method == "reward_model"
+    model = shapes.saved(case.model, folder, getattr(torch, case.weights), scalar=scalar)
+    rows = folder / f"{case.model}-{case.rows}-{case.share}-{case.answers}-{case.count}.jsonl"
     if not rows.exists():
-        drawn = lengths.synthetic(case.count) if case.rows == "synthetic" else lengths.real(case.rows, case.count)
-        lengths.write(rows, drawn, shapes.SHAPES[case.model]["vocab_size"])
+        lengths.write(rows, drawn(case), shapes.SHAPES[case.model]["vocab_size"])
     spec = dataclasses.asdict(case) | {"folder": str(model), "rows": str(rows), "threads": threads}
     found: dict[str, list[dict[str, Any]]] = {side: [] for side in case.sides}
     for _ in range(rounds):
@@ -93,6 +104,18 @@ def race(case: Case, folder: Path, *, rounds: int = 1, threads: int = 2) -> dict
             with tempfile.TemporaryDirectory() as scratch:
                 found[side].append(_run(module, spec | {"setting": setting, "scratch": scratch}))
     return found
+
+
+def drawn(case: Case) -> list[lengths.Lengths]:
+    """Lengths of a prompt and its answers, for as many prompts as make the case's pairs or answers."""
+    prompts = case.count // (case.answers if case.method == "kto" else case.answers - 1)
+    if case.rows == "shared":
+        return lengths.shared(prompts, case.answers, case.share)
+    return (
+        lengths.synthetic(prompts, max(2, case.answers))
+        if case.rows == "synthetic"
+        else lengths.real(case.rows, prompts)
+    )
 
 
 def _run(module: str, spec: dict[str, Any]) -> dict[str, Any]:
@@ -159,25 +182,55 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run cases, print each as it ends, and write everything measured."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--case", action="append", choices=[case.name for case in CASES], help="may be repeated")
-    parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks/results/race.json")
-    parser.add_argument("--scratch", type=Path, default=Path(tempfile.gettempdir()) / "espalier-benchmarks")
-    options = parser.parse_args(arguments)
-    options.scratch.mkdir(parents=True, exist_ok=True)
-    wanted = [case for case in CASES if case.name in (options.case or [c.name for c in CASES])]
+    options = common(parser, "race.json").parse_args(arguments)
+    names = options.case or [case.name for case in CASES]
+    wanted = sorted((case for case in CASES if case.name in names), key=lambda case: names.index(case.name))
     if "ESPALIER_DATA" not in os.environ:
         wanted = [case for case in wanted if case.rows == "synthetic"]
-    results = json.loads(options.out.read_text()) if options.out.exists() else {"cases": {}}
-    machine = meter.machine()
     print("On CPU, TRL projects every position to the vocabulary; on CUDA it skips those without a label.")
-    for case in wanted:
+    record(wanted, options)
+
+
+def common(parser: argparse.ArgumentParser, record: str, *, rounds: int = 2) -> argparse.ArgumentParser:
+    """The options of every race."""
+    parser.add_argument("--missing", action="store_true", help="leave out what the record has")
+    parser.add_argument("--rounds", type=int, default=rounds)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks/results" / record)
+    parser.add_argument("--scratch", type=Path, default=Path(tempfile.gettempdir()) / "espalier-benchmarks")
+    return parser
+
+
+def record(cases: Iterable[Case], options: argparse.Namespace) -> None:
+    """Race each case and add it to the record, with the load it began under."""
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    options.scratch.mkdir(parents=True, exist_ok=True)
+    machine = meter.machine()
+    for case in cases:
+        known = recorded(options.out).get(case.name)
+        if options.missing and known and covers(known, case, options.rounds, options.threads):
+            continue
+        now = machine | meter.load()
+        print(f"{now['date']}: load average {now['load']}, {now['busy']:.0%} of the processor busy", flush=True)
         runs = race(case, options.scratch, rounds=options.rounds, threads=options.threads)
-        entry = {"case": dataclasses.asdict(case), "machine": machine, "threads": options.threads, "runs": runs}
-        results["cases"][case.name] = entry
+        entry = {"case": dataclasses.asdict(case), "machine": now, "threads": options.threads, "runs": runs}
         print("\n".join(lines(entry)), flush=True)
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(json.dumps(results, indent=1) + "\n")
+        unfinished = options.out.with_suffix(".unfinished")
+        unfinished.write_text(json.dumps({"cases": recorded(options.out) | {case.name: entry}}, indent=1) + "\n")
+        unfinished.replace(options.out)
+
+
+def recorded(path: Path) -> dict[str, Any]:
+    """The cases of a record, as it is now: another run may add to it."""
+    found: dict[str, Any] = json.loads(path.read_text())["cases"] if path.exists() else {}
+    return found
+
+
+def covers(entry: dict[str, Any], case: Case, rounds: int, threads: int) -> bool:
+    """Whether a recorded case is this one, in as many rounds and on as many threads."""
+    known = {field.name: field.default for field in dataclasses.fields(Case)} | entry["case"]
+    same = dataclasses.replace(case, **known | {"sides": tuple(known["sides"])}) == case
+    return same and entry["threads"] >= threads and len(entry["runs"]["ours"]) >= rounds
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 LAST_SPECIAL = 2  # <s> 0, </s> 1, <pad> 2; every other id i is the word "w<i>"
-END = 1
+BEGIN, END = 0, 1
 
 SHAPES: dict[str, dict[str, Any]] = {
     "tiny": {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4,
@@ -26,19 +26,31 @@ SHAPES: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
-def saved(shape: str, root: Path, dtype: torch.dtype = torch.float32) -> Path:
-    """A folder with random weights and the tokenizer, made once; both sides load it as a user loads a checkpoint."""
+def saved(shape: str, root: Path, dtype: torch.dtype = torch.float32, *, scalar: bool = False) -> Path:
+    """A folder with random weights and the tokenizer, made once; both sides load it as a user loads a checkpoint.
+
+    Args:
+        shape: one of SHAPES.
+        root: where the folder goes.
+        dtype: of the weights.
+        scalar: with a head that gives one number, in place of one over tokens.
+    """
     from transformers import AutoModelForCausalLM, LlamaConfig, Qwen3Config
 
-    folder = root / f"{shape}-{str(dtype).removeprefix('torch.')}"
+    folder = root / f"{shape}-{'scalar-' if scalar else ''}{str(dtype).removeprefix('torch.')}"
     if (folder / "config.json").exists():
         return folder
     kind = Qwen3Config if shape.startswith("qwen3") else LlamaConfig
     fields = {"tie_word_embeddings": True, "max_position_embeddings": 8192} | SHAPES[shape]
-    config = kind(**fields, bos_token_id=0, eos_token_id=END, pad_token_id=LAST_SPECIAL)
+    config = kind(**fields, bos_token_id=BEGIN, eos_token_id=END, pad_token_id=LAST_SPECIAL)
     torch.manual_seed(0)
     tokenizer(config.vocab_size).save_pretrained(folder)
-    AutoModelForCausalLM.from_config(config, dtype=dtype).save_pretrained(folder)
+    model = AutoModelForCausalLM.from_config(config, dtype=dtype)
+    if scalar:
+        from espalier.models.heads import with_scalar_head
+
+        model = with_scalar_head(model, seed=1)
+    model.save_pretrained(folder)
     return folder
 
 

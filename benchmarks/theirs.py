@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import itertools
 import json
 import logging
@@ -15,35 +16,67 @@ import torch
 
 from benchmarks import lengths, meter
 
+PER_DEVICE = 8  # rows computed at once by default
+HOMES = {  # trainer and config, and where they are
+    "sft": ("trl", "SFT"),
+    "dpo": ("trl", "DPO"),
+    "kto": ("trl", "KTO"),
+    "orpo": ("trl.experimental.orpo", "ORPO"),
+    "reward_model": ("trl", "Reward"),
+}
+
+
+def classes(method: str) -> tuple[Any, Any]:
+    """The trainer of a method, and its config."""
+    home, name = HOMES[method]
+    module = importlib.import_module(home)
+    return getattr(module, f"{name}Trainer"), getattr(module, f"{name}Config")
+
 
 def options(spec: dict[str, Any]) -> dict[str, Any]:
     """TRL's own defaults, or the fastest and leanest of its settings found on a CPU."""
-    found: dict[str, Any] = {"per_device_train_batch_size": spec["batch"], "bf16": spec["dtype"] == "bfloat16"}
+    at_once = min(spec["batch"], PER_DEVICE)
     if spec["setting"] == "best":
-        found |= {
-            "per_device_train_batch_size": 1,
-            "gradient_accumulation_steps": spec["batch"],
-            "gradient_checkpointing": False,
-        }
-    if spec["method"] == "dpo":
+        at_once = 2 if spec["method"] == "kto" else 1  # one answer alone has no mismatched one: TRL refuses
+    found: dict[str, Any] = {
+        "per_device_train_batch_size": at_once,
+        "gradient_accumulation_steps": spec["batch"] // at_once,
+        "bf16": spec["dtype"] == "bfloat16",
+    }
+    if spec["setting"] == "best":
+        found["gradient_checkpointing"] = False
+    if spec["method"] in ("dpo", "kto"):
         found["precompute_ref_log_probs"] = spec["reference"] == "cached"
     return found
 
 
+def rows_of(spec: dict[str, Any]) -> list[dict[str, Any]]:
+    """The rows in the fields that the trainer reads."""
+    pairs = lengths.read(Path(spec["rows"]))
+    if spec["method"] == "sft":
+        return [{"prompt": row["prompt"], "completion": row["chosen"]} for row in pairs]
+    return lengths.rated(pairs, spec["answers"]) if spec["method"] == "kto" else pairs
+
+
+def model_of(spec: dict[str, Any]) -> Any:
+    """The weights of a run, read from their folder."""
+    import transformers
+
+    kind = "SequenceClassification" if spec["method"] == "reward_model" else "CausalLM"
+    loader = getattr(transformers, f"AutoModelFor{kind}")
+    return loader.from_pretrained(spec["folder"], dtype=getattr(torch, spec["weights"]))
+
+
 def trainer_of(spec: dict[str, Any], watch: Any) -> Any:
     """A TRL trainer on the rows, in their order, for one epoch."""
-    import trl
     from datasets import Dataset
     from peft import LoraConfig
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoTokenizer
 
-    rows = lengths.read(Path(spec["rows"]))
-    if spec["method"] == "sft":
-        rows = [{"prompt": row["prompt"], "completion": row["chosen"]} for row in rows]
-    trainer, config = (getattr(trl, spec["method"].upper() + name) for name in ("Trainer", "Config"))
+    trainer, config = classes(spec["method"])
     lora = LoraConfig(r=16, lora_alpha=32, target_modules="all-linear", task_type="CAUSAL_LM") if spec["lora"] else None
     return trainer(
-        model=AutoModelForCausalLM.from_pretrained(spec["folder"], dtype=getattr(torch, spec["weights"])),
+        model=model_of(spec),
         args=config(
             output_dir=spec["scratch"],
             num_train_epochs=1,
@@ -58,7 +91,7 @@ def trainer_of(spec: dict[str, Any], watch: Any) -> Any:
             dataloader_pin_memory=False,
             **options(spec),
         ),
-        train_dataset=Dataset.from_list(rows),
+        train_dataset=Dataset.from_list(rows_of(spec)),
         processing_class=AutoTokenizer.from_pretrained(spec["folder"]),
         peft_config=lora,
         callbacks=[watch],
@@ -86,16 +119,18 @@ def watch() -> Any:
 
 def run(spec: dict[str, Any]) -> dict[str, Any]:
     """One epoch over the rows in their order; what it took, step by step."""
-    import trl.trainer.dpo_trainer
-    import trl.trainer.sft_trainer  # noqa: F401  # so that libraries are loaded before memory is read
-
+    classes(spec["method"])  # so that libraries are loaded before memory is read
     torch.set_num_threads(spec["threads"])
     libraries, _ = meter.memory()
     watched = watch()
     begun = time.perf_counter()
     trainer = trainer_of(spec, watched)
     done = trainer.train()
-    models = [trainer.model, *([trainer.ref_model] if getattr(trainer, "ref_model", None) is not None else [])]
+    reference = getattr(trainer, "ref_model", None)
+    models = [
+        trainer.model,
+        *([reference.requires_grad_(False)] if reference is not None else []),
+    ]  # it has no gradient
     times = watched.times
     return {
         "seconds": [b[0] - a[0] for a, b in itertools.pairwise(times)],

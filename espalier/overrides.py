@@ -40,6 +40,7 @@ ALIASES = {
     "fp16": "dtype",
     "torch_dtype": "dtype",
     "load_in_4bit": "quantize",
+    "load_in_8bit": "quantize",
     "eval_steps": "eval_every",
     "save_steps": "save_every",
     "test_size": "eval_share",

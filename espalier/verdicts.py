@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Literal
 
 from espalier.contracts import Row
@@ -15,13 +16,45 @@ Letter = Literal["A", "B", "C"]
 Winner = Literal["first", "second", "tie"]
 
 
+_NUMBER = r"(\d+(?:\.\d+)?)"
+_PLAIN = re.compile(
+    rf"[*_\s]*(?:(?:overall\s+)?(?:rating|score)\s*(?:is|[:=])?)?[*_\s]*{_NUMBER}[*_\s]*(?:/\s*(\d+))?[*_.\s]*", re.I
+)
+
+
 def verdict(reply: str) -> Letter | None:
     """The last [[A]], [[B]] or [[C]] that follows the reply's reasoning; None where there is none."""
-    answer = thought(reply)[1]
-    if answer.lstrip().startswith("<think>"):  # cut short before the reasoning ended
-        return None
-    found: list[Letter] = re.findall(r"\[\[\s*([ABC])\s*\]\]", answer)
+    found: list[Letter] = re.findall(r"\[\[\s*([ABC])\s*\]\]", concluded(reply))
     return found[-1] if found else None
+
+
+def rating(reply: str, lowest: float, highest: float) -> float | None:
+    r"""The last [[number]] that follows the reply's reasoning, or else a last line that says nothing but a number.
+
+    None where there is neither, or it is not on the scale: a number is never moved onto it.
+
+    Args:
+        reply: "Clear, but wrong.\n[[2]]"; "Rating: 7", "7/10" and "**7**" are such last lines, too.
+        lowest: the scale's end.
+        highest: its other end; "7/5" is no rating on a scale up to 10.
+    """
+    answer = concluded(reply)
+    marked: list[str] = re.findall(rf"\[\[\s*{_NUMBER}\s*\]\]", answer)
+    if marked:
+        value = float(marked[-1])
+    else:
+        lines = answer.strip().splitlines()
+        found = _PLAIN.fullmatch(lines[-1]) if lines else None
+        if found is None or (found[2] is not None and float(found[2]) != highest):
+            return None
+        value = float(found[1])
+    return value if lowest <= value <= highest else None
+
+
+def concluded(reply: str) -> str:
+    """What follows a reply's reasoning; nothing where it was cut short before that ended."""
+    answer = thought(reply)[1]
+    return "" if answer.lstrip().startswith("<think>") else answer
 
 
 @dataclass(frozen=True)
@@ -58,11 +91,11 @@ def tally(judged: Iterable[Judged]) -> Tally:
     return Tally(*counts, *bias)
 
 
-def pairs_of(rows: Sequence[Row]) -> dict[str | int, tuple[int, int]]:
-    """The two rows of each group, by their numbers.
+def pairs_of(rows: Sequence[Row]) -> list[tuple[int, int]]:
+    """Every two rows of each group, by their numbers.
 
     Raises:
-        RowError: a field is missing, a group has not two rows, or they answer different prompts.
+        RowError: a field is missing, a row is alone in its group, or rows of a group answer different prompts.
     """
     groups: dict[str | int, list[int]] = {}
     for number, row in enumerate(rows):
@@ -72,15 +105,13 @@ def pairs_of(rows: Sequence[Row]) -> dict[str | int, tuple[int, int]]:
         if not isinstance(row["group"], str | int):
             raise RowError(f"{row.where}: 'group' is text or a number, not {row['group']!r}.")
         groups.setdefault(row["group"], []).append(number)
-    found = {}
-    for group, numbers in groups.items():
-        row = rows[numbers[0]]
-        if len(numbers) != 2:
-            raise RowError(f"{row.where}: group {group!r} has {len(numbers)} rows; a judge of pairs needs two of each.")
-        if row["prompt"] != rows[numbers[1]]["prompt"]:
-            raise RowError(f"{rows[numbers[1]].where}: its prompt differs from the other of group {group!r}.")
-        found[group] = (numbers[0], numbers[1])
-    return found
+    for group, (first, *others) in groups.items():
+        if not others:
+            raise RowError(f"{rows[first].where}: group {group!r} has one row; a judge of pairs needs two or more.")
+        for other in others:
+            if rows[other]["prompt"] != rows[first]["prompt"]:
+                raise RowError(f"{rows[other].where}: its prompt differs from the other of group {group!r}.")
+    return [pair for numbers in groups.values() for pair in combinations(numbers, 2)]
 
 
 def prompt_text(row: Row) -> str:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from espalier.contracts import Row
 from espalier.errors import RowError
-from espalier.verdicts import Judged, Tally, completion_text, pairs_of, prompt_text, tally, verdict
+from espalier.verdicts import Judged, Tally, completion_text, pairs_of, prompt_text, rating, tally, verdict
 
 
 @pytest.mark.parametrize(
@@ -67,15 +67,53 @@ def row(group, completion="c", prompt="p", **more):
 
 
 def test_the_rows_of_a_group_need_not_stand_together():
-    assert pairs_of([row("x"), row("y"), row("y"), row("x")]) == {"x": (0, 3), "y": (1, 2)}
-    assert pairs_of([]) == {}
+    assert pairs_of([row("x"), row("y"), row("y"), row("x")]) == [(0, 3), (1, 2)]
+    assert pairs_of([]) == []
+
+
+def test_each_two_rows_of_a_larger_group_are_a_pair():
+    assert pairs_of([row("x"), row("y"), row("x"), row("x"), row("y")]) == [(0, 2), (0, 3), (2, 3), (1, 4)]
+
+
+@pytest.mark.parametrize(
+    ("reply", "number"),
+    [
+        ("Clear and right.\n[[7]]", 7),
+        ("[[ 7.5 ]]", 7.5),
+        ("[[10]]", 10),
+        ("[[1]]", 1),  # not the 1 of a 10
+        ("It quotes [[2]], yet is good. [[8]]", 8),  # the last counts
+        ("<think>[[3]]</think>[[4]]", 4),
+        ("<think>perhaps [[3]]", None),  # cut short
+        ("Good.\nRating: 7", 7),
+        ("Good.\n**Overall score: 7/10**", 7),
+        ("7", 7),
+        ("7/5", None),  # another scale
+        ("[[0]]", None),
+        ("[[11]]", None),
+        ("100", None),
+        ("[[-3]]", None),
+        ("I give it 7 of 10 points", None),
+        ("Step 7", None),
+        ("[[7]] or so, and 3 for style [[eight]]", 7),
+        ("", None),
+    ],
+)
+def test_a_rating_is_the_last_mark_or_a_last_line_that_is_a_number(reply, number):
+    assert rating(reply, 1, 10) == number
+
+
+@given(st.integers(1, 10), st.text(alphabet="[]0123456789/ .\nab", max_size=40))
+def test_property_a_rating_is_on_the_scale_and_a_marked_last_line_is_it(value, before):
+    found = rating(before, 1, 10)
+    assert found is None or 1 <= found <= 10
+    assert rating(f"{before}\n[[{value}]]", 1, 10) == value
 
 
 @pytest.mark.parametrize(
     ("rows", "sentence"),
     [
-        ([row(1)], "row 1: group 1 has 1 rows; a judge of pairs needs two of each"),
-        ([row(1), row(1), row(1)], "group 1 has 3 rows"),
+        ([row(1)], "row 1: group 1 has one row; a judge of pairs needs two or more"),
         ([row(1), row(1, prompt="q")], "row 1: its prompt differs from the other of group 1"),
         ([row(None)], "'group' is missing; a judge of pairs needs prompt, completion, group"),
         ([row(1, completion=None), row(1)], "'completion' is missing"),

@@ -15,6 +15,7 @@ from espalier.cli.arguments import guessed, named, recipe_of, resumed, take_apar
 from espalier.cli.comparing import USAGE as COMPARED
 from espalier.cli.comparing import compare
 from espalier.cli.curating import CURATE, curate
+from espalier.cli.estimating import ESTIMATE, estimate
 from espalier.cli.exporting import export
 from espalier.cli.options import Against, Columns, Data, Dtype, Folder, Limit, Model, Start, Target, Threads
 from espalier.cli.sprouting import sprout
@@ -204,6 +205,7 @@ def chat(
 
 
 app.command()(export)
+app.command(**ESTIMATE)(estimate)
 
 
 @app.command()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from espalier import console
 from espalier.errors import ModelError
 from espalier.export.source import Source
 from espalier.models.load import context_length
@@ -54,4 +54,4 @@ def serve_command(source: Source, folder: Path) -> str:
         words = [*base, "--generation-config", folder, *lora]
     if limit := context_length(source.config):
         words += ["--max-model-len", limit]
-    return console.command("serve", *words).replace("espalier", "vllm", 1)
+    return shlex.join(["vllm", "serve", *map(str, words)])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
@@ -28,6 +28,8 @@ class Muon:
     beta1: float = 0.9  # AdamW's, for embeddings, heads and vectors
     beta2: float = 0.95
     eps: float = 1e-8
+
+    state_bytes: ClassVar[float] = 8.0  # kept per trained weight; half of it for hidden matrices
 
     def build(self, groups: Iterable[dict[str, Any]]) -> torch.optim.Optimizer:
         """The optimizer of these groups of named parameters, each with its own `lr`."""

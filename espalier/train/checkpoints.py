@@ -22,15 +22,21 @@ from torch import Tensor, nn
 
 from espalier.contracts import Copy, Ema
 from espalier.errors import RunError
+from espalier.models.adapters import Kept
 from espalier.models.roles import Models
 from espalier.train import distributed
+from espalier.train.averaging import averaged
 
 BEST = "best"
 
 
-def trained(model: nn.Module) -> dict[str, nn.Parameter]:
-    """The parameters that are trained, by name."""
-    return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+def trained(model: nn.Module) -> dict[str, Tensor]:
+    """The parameters that are trained, and the numbers that an adapter keeps of them, by name."""
+    found: dict[str, Tensor] = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    for name, module in model.named_modules():
+        if isinstance(module, Kept):
+            found |= {f"{name}.{key}": value for key, value in module.named_buffers()}
+    return found
 
 
 def whole(model: nn.Module) -> dict[str, Tensor]:
@@ -92,11 +98,12 @@ def save(
             shutil.rmtree(old, ignore_errors=True)
 
 
-def save_best(folder: Path, step: int, models: Models) -> None:
+def save_best(folder: Path, step: int, models: Models, optimizer: torch.optim.Optimizer) -> None:
     """Keep the weights with the lowest held-back loss so far. Every rank calls it; the first writes."""
-    weights = whole(models.policy.inner.model)
-    if distributed.rank() == 0:
-        write(folder, BEST, {"weights.safetensors": weights, "step.json": step})
+    with averaged(optimizer):
+        weights = whole(models.policy.inner.model)
+        if distributed.rank() == 0:
+            write(folder, BEST, {"weights.safetensors": weights, "step.json": step})
 
 
 def following(models: Models) -> dict[str, Tensor]:
@@ -156,9 +163,11 @@ def load(path: Path, models: Models, optimizer: torch.optim.Optimizer) -> dict[s
     places = [(group, parameter) for group in optimizer.param_groups for parameter in group["params"]]
     for number, (group, parameter) in enumerate(places):
         mine = {key.partition(".")[2]: value for key, value in tensors.items() if key.partition(".")[0] == str(number)}
-        on_device = parameter.device if group.get("fused") or group.get("capturable") else "cpu"  # where `step` belongs
+        counter = parameter.device if group.get("fused") or group.get("capturable") else "cpu"  # where `step` belongs
         mine = {
-            key: _like(value, parameter) if value.shape == parameter.shape else value.to(on_device)
+            key: _like(value, parameter)
+            if value.shape == parameter.shape
+            else value.to(parameter.device if value.ndim else counter)
             for key, value in mine.items()
         }
         extra = state["optimizer"].get(str(number), {})
@@ -188,11 +197,15 @@ def _optimizer_state(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tensor
     """The optimizer's tensors and its plain numbers, by parameter number."""
     tensors: dict[str, Tensor] = {}
     plain: dict[str, dict[str, Any]] = {}
+    seen: set[int] = set()
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     for number, parameter in enumerate(parameters):
         for key, value in optimizer.state.get(parameter, {}).items():
             if isinstance(value, Tensor):
-                tensors[f"{number}.{key}"] = _whole(value)
+                saved = _whole(value)
+                place = saved.untyped_storage().data_ptr()  # 8-bit states share the table of their values
+                tensors[f"{number}.{key}"] = saved.clone() if place in seen else saved
+                seen.add(place)
             else:
                 plain.setdefault(str(number), {})[key] = value
     return tensors, plain

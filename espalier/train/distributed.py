@@ -6,14 +6,16 @@ import contextlib
 import os
 from collections.abc import Callable, Iterator
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import nn
 
 from espalier.errors import RecipeError
-from espalier.models.roles import Models
+
+if TYPE_CHECKING:
+    from espalier.models.roles import Models
 
 T = TypeVar("T")
 PATIENCE = timedelta(hours=2)  # the others wait while the first rank reads the rows

@@ -39,7 +39,8 @@ class TrainOptions:
     activation_checkpointing: bool = (
         False  # recompute activations in the backward pass: less memory, a quarter more time
     )
-    quantize: Literal["nf4"] | None = None  # nf4: the frozen base weights in 4 bits
+    checkpoint_layers: int | None = None  # the same for every so many-th layer alone; 2 saves half and costs half
+    quantize: Literal["nf4", "int8"] | None = None  # the frozen base weights in 4 bits (nf4) or 8 (int8)
     eval_share: float = 0.05  # share of the rows held back for evaluation
     eval_rows: int = 200  # at most so many held-back rows
     eval_group: str | None = None  # column whose values stay together when rows are held back
@@ -56,7 +57,8 @@ class TrainOptions:
         """
         for name in ("learning_rate", "epochs"):
             self._require(name, lambda value: 0 < value < math.inf, "above 0")
-        for name in ("batch_size", "max_steps", "tokens_per_piece", "threads", "eval_every", "save_every", "limit"):
+        counts = ("batch_size", "max_steps", "tokens_per_piece", "threads", "checkpoint_layers", "limit")
+        for name in (*counts, "eval_every", "save_every"):
             self._require(name, lambda value: value >= 1, "at least 1")
         for name in ("warmup", "max_norm", "eval_rows"):
             self._require(name, lambda value: 0 <= value < math.inf, "0 or more")

@@ -54,12 +54,7 @@ def rehearse(
 def _try(
     objective: Any, models: Models, store: Store, numbers: Sequence[int], here: Here, budget: int, note: str
 ) -> Rehearsal:
-    sizes = np.array([store.tokens(int(n)) for n in numbers[:100_000]])
-    chosen: list[int] = []
-    for i in np.argsort(-sizes, kind="stable"):
-        if chosen and sum(store.tokens(n) for n in chosen) + sizes[i] > budget:
-            break
-        chosen.append(int(numbers[i]))
+    chosen = largest(store, numbers, budget)
     models.policy.inner.train()
     if models.policy.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
@@ -76,6 +71,17 @@ def _try(
     for parameter in models.policy.inner.parameters():
         parameter.grad = None
     return Rehearsal(piece.layout.ids.numel(), seconds, peak_memory(models.policy.device), budget, note)
+
+
+def largest(store: Store, numbers: Sequence[int], budget: int) -> list[int]:
+    """The longest examples that fill a piece."""
+    sizes = np.array([store.tokens(int(n)) for n in numbers[:100_000]])
+    chosen: list[int] = []
+    for i in np.argsort(-sizes, kind="stable"):
+        if chosen and sum(store.tokens(n) for n in chosen) + sizes[i] > budget:
+            break
+        chosen.append(int(numbers[i]))
+    return chosen
 
 
 def peak_memory(device: torch.device) -> int:

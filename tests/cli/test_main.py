@@ -11,7 +11,10 @@ from espalier import __version__
 from espalier.cli import main, methods
 from espalier.errors import RecipeError
 
-VERBS = ("check", "train", "evaluate", "chat", "report", "methods", "show", "doctor")
+VERBS = (
+    "check", "train", "run", "compare", "curate", "evaluate", "chat", "export", "estimate", "index", "ask", "report",
+    "methods", "show", "doctor",
+)  # fmt: skip
 
 
 def test_help_names_every_verb(capsys):
