@@ -114,9 +114,11 @@ def costs(entries: Entries) -> str:
             if not found:
                 continue
             peak = [entry["peak"] for entry in found]
-            peaks[trained, objective, reference] = float(np.mean(peak))
+            if len(peak) > 1:  # of one seed nobody knows how far it lies from the next
+                peaks[trained, objective, reference] = float(np.mean(peak))
             time, apart = (np.mean([entry[name] for entry in found]) for name in ("cpu", "reference"))
-            memory = f"{np.mean(peak):.0f} ({min(peak):.0f} to {max(peak):.0f})"
+            spread = f"{min(peak):.0f} to {max(peak):.0f}" if len(peak) > 1 else "one seed"
+            memory = f"{np.mean(peak):.0f} ({spread})"
             kept = "none" if objective == "orpo" else "moving" if objective == "tr_dpo" else reference
             rows.append(f"| {trained} | {objective} | {kept} | {time:.1f} s | {apart:.1f} s | {memory} |")
     saved = [
@@ -126,7 +128,7 @@ def costs(entries: Entries) -> str:
         for other in COSTS
         if other[0] != "orpo" and {(trained, *other), (trained, "orpo", "cached")} <= peaks.keys()
     ]
-    return "\n".join([COST, *rows, "", *saved]) if saved else ""
+    return "\n".join([COST, *rows, "", *saved]) if len(rows) > 2 else ""
 
 
 def scores(entries: Entries) -> str:

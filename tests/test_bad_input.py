@@ -88,7 +88,7 @@ def test_rows_that_train_nothing(rows, match, quick):
     [
         (
             [{"prompt": "x", "chosen": "y", "rejected": "y"}] * 2,
-            "none of the 2 .*chosen and rejected are identical: 2",
+            "row 1: chosen and rejected are identical. These rows are good for sft",
         ),
         (answers(3), "missing 'chosen', 'rejected'; objectives/dpo needs prompt, chosen, rejected"),
     ],

@@ -49,7 +49,7 @@ def test_links_lead_somewhere(page):
 def test_the_blocks_that_ci_runs_are_found():
     readme = load(ROOT / ".ci" / "readme.py")
     found = readme.blocks((ROOT / "README.md").read_text(encoding="utf-8"))
-    assert [language for language, _ in found] == ["bash", "bash", "bash", "python", "bash"]
+    assert [language for language, _ in found] == ["bash", "bash", "bash", "python", "bash", "bash", "bash"]
     assert found[0] == ("bash", "make quickstart")
     assert not any("make test" in block for _, block in found)
     assert readme.blocks("```console\n$ rm -rf /\n```\n") == []
