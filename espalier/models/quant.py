@@ -7,6 +7,7 @@ int8   LLM.int8() (Dettmers et al., 2022), arXiv:2208.07339: a scale for each ro
 from __future__ import annotations
 
 import copy
+import logging
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -32,6 +33,7 @@ def config(name: str, compute: torch.dtype, whole: Sequence[str] = ()) -> Any:
     """
     if name not in NAMES:
         raise ModelError(f"no quantization named {name!r}. Known: {', '.join(NAMES)}.")
+    logging.getLogger("bitsandbytes").setLevel(logging.CRITICAL)  # kernels it would like to download
     try:
         import bitsandbytes  # noqa: F401
     except ImportError:
