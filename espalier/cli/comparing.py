@@ -17,6 +17,7 @@ from rich.text import Text
 from espalier import console
 from espalier.cli import STOPPED
 from espalier.cli.arguments import Words, guessed, named, recipe_of, sort_out
+from espalier.cli.options import Columns, Data, Model
 from espalier.comparison.candidates import Candidate, expand
 from espalier.errors import EspalierError, RecipeError, RunError
 from espalier.evaluation.wording import duration
@@ -33,8 +34,8 @@ Maybe = str | None
 
 def compare(
     ctx: typer.Context,
-    model: Annotated[Maybe, typer.Option(metavar="MODEL", help="A model folder or a Hugging Face id.")] = None,
-    data: Annotated[Maybe, typer.Option(metavar="ROWS", help="A file or folder of rows, or a dataset's id.")] = None,
+    model: Model = None,
+    data: Data = None,
     out: Annotated[Maybe, typer.Option(metavar="FOLDER", help="The folder of the comparison.")] = None,
     start: Annotated[Maybe, typer.Option("--from", metavar="RUN", help="Start all at this run's result.")] = None,
     vary: Annotated[
@@ -51,7 +52,7 @@ def compare(
     eval_limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="Read only so many of them.")] = None,
     metric: Annotated[Maybe, typer.Option(metavar="NAME", help="The number that decides who won.")] = None,
     adapter: Annotated[Maybe, typer.Option(metavar="lora|full", help="What is trained.")] = None,
-    columns: Annotated[Maybe, typer.Option(metavar="FIELD=COLUMN,...", help="Which column is which field.")] = None,
+    columns: Columns = None,
     accept_dropped: Annotated[
         bool, typer.Option("--accept-dropped", help="Go on though many rows are dropped.")
     ] = False,

@@ -9,6 +9,7 @@ import typer
 
 from espalier import console
 from espalier.cli.arguments import guessed, named, recipe_of, take_apart
+from espalier.cli.options import Columns, Data, Model
 from espalier.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -24,8 +25,8 @@ DEVICES = ("cpu", "cuda")
 
 def estimate(
     ctx: typer.Context,
-    model: Annotated[str | None, typer.Option(metavar="MODEL", help="A model folder or a Hugging Face id.")] = None,
-    data: Annotated[str | None, typer.Option(metavar="ROWS", help="The rows to train on.")] = None,
+    model: Model = None,
+    data: Data = None,
     memory: Annotated[
         str | None, typer.Option(metavar="SIZE", help="What there is, as 24GB; what is free here unless told.")
     ] = None,
@@ -33,9 +34,7 @@ def estimate(
         str | None, typer.Option(metavar="cpu|cuda", help="Where it would run, also if that is not here.")
     ] = None,
     adapter: Annotated[str | None, typer.Option(metavar="NAME", help="The adapter that is looked at: lora.")] = None,
-    columns: Annotated[
-        str | None, typer.Option(metavar="FIELD=COLUMN,...", help="Which column of the rows is which field.")
-    ] = None,
+    columns: Columns = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the table as JSON.")] = False,
 ) -> None:
     """Say which ways of training fit into memory.
