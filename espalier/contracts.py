@@ -196,6 +196,7 @@ class Sample:
     ids: tuple[int, ...] = ()
     logps: tuple[float, ...] = ()
     ended: bool = True  # by an end token rather than by the length limit
+    tokens: tuple[str, ...] = ()  # the text of each token that has a log-probability; together they are the text
 
 
 Prompt = str | Sequence[Mapping[str, Any]]  # plain text, or messages
@@ -212,9 +213,25 @@ class LM(Protocol):
 
 
 class Embedder(Protocol):
-    """Texts in, vectors out. [texts, H]"""
+    """Texts in, vectors out; a query may be prepared otherwise than the passages it is to find."""
 
-    def embed(self, texts: Sequence[str]) -> np.ndarray[Any, Any]: ...
+    @property
+    def name(self) -> str:
+        """What an index remembers: vectors of another embedder are not compared with these."""
+        ...
+
+    def embed(self, texts: Sequence[str], *, query: bool = False) -> np.ndarray[Any, Any]:
+        """One vector for each text, float32, of length 1. [texts, H]"""
+        ...
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one stage of a search said of a hit."""
+
+    stage: str  # "bm25", "dense", "upr"
+    rank: int  # from 1
+    score: float
 
 
 @dataclass(frozen=True)
@@ -226,12 +243,18 @@ class Hit:
     text: str = ""
     title: str = ""
     start: int = 0  # where in the document the text begins
+    place: str = ""  # where that is for a reader: "page 3", "slide 2"; empty where a document has no such parts
+    parts: tuple[Part, ...] = ()  # the stages that it came through, where there are several
 
 
 class Retriever(Protocol):
     """Queries in, documents out, best first."""
 
     def search(self, query: str, k: int) -> list[Hit]: ...
+
+    def explain(self, query: str, hit: Hit) -> tuple[tuple[str, float], ...]:
+        """Why a hit has its score: named amounts, the largest first; they add up to it where the method is a sum."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -257,15 +280,18 @@ class Citation:
     start: int = 0
     end: int = 0
     verified: bool = False  # found in a passage that the model was shown
+    place: str = ""  # "page 3", as its `Hit` has it
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a strategy answers: the text, the quotes it rests on, and how it got there."""
+    """What a strategy answers: the text, the quotes it rests on, what it was shown, how it got there, what it took."""
 
     text: str
     citations: tuple[Citation, ...] = ()
     trace: tuple[str, ...] = ()
+    hits: tuple[Hit, ...] = ()  # the passages that the model was shown, best first
+    spent: Mapping[str, int] = field(default_factory=dict)  # calls, prompt_tokens, completion_tokens, searches
 
 
 class Strategy(Protocol):

@@ -1,0 +1,1 @@
+"""Scorers that order what a retriever found, one file each."""
