@@ -112,17 +112,13 @@ class Scored(Protocol):
     @property
     def device(self) -> torch.device: ...
     @property
-    def longest(self) -> int | None:
-        """Tokens of the longest row it was made for; None where there is no limit."""
-        ...
+    def longest(self) -> int | None: ...  # tokens of the longest row it was made for; None where there is no limit
 
     def token_logps(self, forest: Forest) -> Tensor:
         """log p(token | everything before it), one per counted token of each completion, in nats, float32. [tokens]"""
-        ...
 
     def completion_logps(self, forest: Forest) -> Tensor:
         """The same, summed over each completion's counted tokens. [completions]"""
-        ...
 
     def answers(self, forest: Forest, functionals: Mapping[str, Any] | None = None) -> dict[str, Tensor]:
         """Those log-probabilities as "logps", and by name further functions of each token's logits. [tokens]"""
@@ -216,13 +212,10 @@ class Embedder(Protocol):
     """Texts in, vectors out; a query may be prepared otherwise than the passages it is to find."""
 
     @property
-    def name(self) -> str:
-        """What an index remembers: vectors of another embedder are not compared with these."""
-        ...
+    def name(self) -> str: ...  # what an index remembers: vectors of another embedder are not compared with these
 
     def embed(self, texts: Sequence[str], *, query: bool = False) -> np.ndarray[Any, Any]:
         """One vector for each text, float32, of length 1. [texts, H]"""
-        ...
 
 
 @dataclass(frozen=True)
@@ -254,7 +247,6 @@ class Retriever(Protocol):
 
     def explain(self, query: str, hit: Hit) -> tuple[tuple[str, float], ...]:
         """Why a hit has its score: named amounts, the largest first; they add up to it where the method is a sum."""
-        ...
 
 
 @dataclass(frozen=True)
