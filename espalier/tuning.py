@@ -15,12 +15,13 @@ from espalier.caching import cache_folder
 from espalier.catalogue import build
 from espalier.contracts import Frozen
 from espalier.errors import RunError
+from espalier.evaluation.forgetting import SHARE, Forgetting, General
 from espalier.evaluation.measure import Measurement
 from espalier.evaluation.report import write_report
 from espalier.handover import handover
 from espalier.models.added import saves_adapter
 from espalier.models.heads import is_scalar
-from espalier.models.roles import Role, declared
+from espalier.models.roles import Role, declared, frozen
 from espalier.opening import choose_device
 from espalier.planning import Plan, check, plan_run
 from espalier.recipe import Recipe, dump, spelled_out
@@ -33,6 +34,7 @@ from espalier.train.reference import ReferenceCache, paid
 from espalier.train.rehearsal import Rehearsal, peak_memory, rehearse
 from espalier.train.store import Order
 from espalier.trees.forest import Forest
+from espalier.tuning_estimate import estimate, tokens_of
 
 __all__ = ["check", "train"]
 
@@ -78,6 +80,7 @@ class _Course:
 
     def begin(self) -> None:
         """Open the model, assemble the roles, and write the folder, or find out where the run stands."""
+        self.general = General.of(self.plan.options.general, self.plan.place.model)
         self.saved = self._stands() if self.resume else None
         self.start = Start.of(self.plan, self.tell, self.run.info() if self.resume else None)
         self.models = self.start.models()
@@ -121,7 +124,7 @@ class _Course:
             self.models,
             optimizer,
             plan.store,
-            Order(plan.numbers, batch_size, options.seed),
+            Order(plan.numbers, batch_size, options.seed, plan.store.prompts),
             plan.held,
             plan.steps,
             rate,
@@ -175,7 +178,7 @@ class _Course:
         job, run = self.job, self.run
         self._reference()
         measured = self._measurement()
-        measured.before(self.models.policy)
+        measured.before(self.models.policy, self._started_from())
         self._rehearse()
         start = 0
         if self.saved is not None:
@@ -203,8 +206,19 @@ class _Course:
         def progress(what: str, done: int, total: int) -> None:
             self.tell(Event("evaluating", 0, {"text": what, "done": done, "total": total}), keep=False)
 
-        rows = [self.plan.store.row(n) for n in self.plan.held] if distributed.world_size() == 1 else []
-        return Measurement(self.run, rows, self.plan.renderer, self.plan.options.seed, progress)
+        alone, renderer, seed = distributed.world_size() == 1, self.plan.renderer, self.plan.options.seed
+        rows = [self.plan.store.row(n) for n in self.plan.held] if alone else []
+        weighed = self.general if alone and not is_scalar(self.models.policy.inner.model) else None
+        tokens = int(SHARE * tokens_of(self.job))
+        forgetting = Forgetting(weighed, renderer, seed, tokens) if weighed else None
+        return Measurement(self.run, rows, renderer, seed, progress, forgetting)
+
+    def _started_from(self) -> Role:
+        """The model without what this run puts before it: virtual tokens that are not trained yet say nothing of it."""
+        policy, adapter = self.models.policy, self.start.adapter
+        if adapter is None or adapter.starts_at_base:
+            return policy
+        return frozen(policy, "start", fresh_adapter=True, base=self.plan.place.model)
 
     def _start_again(self) -> Role | None:
         """The policy as it was at step 0, for pairs: the objective's reference, or the weights read again."""
@@ -258,25 +272,7 @@ class _Course:
             self.start.decisions = replace(self.start.decisions, tokens_per_piece=found.tokens_per_piece)
             self._state("running")
             self.tell.note(found.note)
-        self.tell(Event("estimate", 0, self._estimate(found)), keep=not self.resume)
-
-    def _estimate(self, found: Rehearsal) -> dict[str, Any]:
-        """Memory at the peak and time for all steps, from the longest piece."""
-        job = self.job
-        trained = sum(p.numel() * p.element_size() for group in job.optimizer.param_groups for p in group["params"])
-        sample = job.order.numbers[:2000].tolist()
-        per_example = sum(job.store.tokens(n) for n in sample) / len(sample) / self.plan.audit.shared
-        tokens = per_example * job.order.batch_size * job.steps
-        return {
-            "steps": job.steps,
-            "examples": len(job.order.numbers),
-            "tokens": round(tokens),
-            "seconds": tokens * found.seconds / max(1, found.tokens),
-            "memory_gb": (found.memory + 2 * trained) / 2**30,
-            "tokens_per_second": found.tokens / found.seconds,
-            "trained": sum(p.numel() for group in job.optimizer.param_groups for p in group["params"]),
-            "parameters": sum(p.numel() for p in self.models.policy.inner.parameters()),
-        }
+        self.tell(Event("estimate", 0, estimate(job, found, self.plan.audit.shared)), keep=not self.resume)
 
     def _save(self, step: int, best: bool) -> None:
         """A checkpoint, and apart from it the best weights so far."""

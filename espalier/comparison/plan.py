@@ -83,7 +83,8 @@ class _Ready:
         """Which rows each step takes."""
         assert self.shared is not None, "rows are shared before they are ordered"
         weights, caps = ([table.get(name) for table in self.shared.sources] for name in ("weight", "cap"))
-        return Order(mix(self.shared.numbers(self.view), weights, caps, seed=seed), self.batch_size, seed)
+        numbers = mix(self.shared.numbers(self.view), weights, caps, seed=seed)
+        return Order(numbers, self.batch_size, seed, self.view.plan.store.prompts)
 
     def wanted(self, order: Order) -> int:
         """Steps that its own settings ask for: `epochs` and `max_steps`, or one pass."""

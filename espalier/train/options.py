@@ -44,6 +44,7 @@ class TrainOptions:
     eval_share: float = 0.05  # share of the rows held back for evaluation
     eval_rows: int = 200  # at most so many held-back rows
     eval_group: str | None = None  # column whose values stay together when rows are held back
+    general: str = "auto"  # rows that show what is forgotten: a file, auto (what the model itself says), or off
     eval_every: int | None = None  # steps between evaluations; a tenth of the run
     save_every: int | None = None  # steps between checkpoints; a tenth of the run
     limit: int | None = None  # read only so many rows

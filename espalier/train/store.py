@@ -176,14 +176,21 @@ def _map(file: Path, kind: Any) -> Any:
 class Order:
     """Which examples each optimizer step takes: a new permutation every epoch, all of it a function of the seed.
 
+    Examples of one prompt follow each other, so that a batch computes it once; but no more of them at a time than a
+    quarter of a batch, so that every batch has several prompts. Where no prompt comes twice this changes nothing.
+
     Args:
         numbers: the examples to train on, at least one.
         batch_size: examples per step over all ranks; an epoch's last step may have fewer.
         seed: of the permutations.
+        prompts: a number for each example of the store, equal where prompts are; without, none is. [examples]
     """
 
-    def __init__(self, numbers: np.ndarray[Any, Any], batch_size: int, seed: int) -> None:
+    def __init__(
+        self, numbers: np.ndarray[Any, Any], batch_size: int, seed: int, prompts: np.ndarray[Any, Any] | None = None
+    ) -> None:
         self.numbers, self.batch_size, self.seed = np.asarray(numbers), batch_size, seed
+        self.prompts, self.together = prompts, max(1, batch_size // 4)
         self.steps_per_epoch = -(-len(self.numbers) // batch_size)
         self._epoch = -1
         self._shuffled = self.numbers
@@ -193,5 +200,17 @@ class Order:
         epoch, at = divmod(step, self.steps_per_epoch)
         if epoch != self._epoch:
             chance = np.random.default_rng(seeding.derive(self.seed, "order", epoch))
-            self._epoch, self._shuffled = epoch, chance.permutation(self.numbers)
+            self._epoch, self._shuffled = epoch, self._gathered(chance.permutation(self.numbers))
         return [int(n) for n in self._shuffled[at * self.batch_size : (at + 1) * self.batch_size]]
+
+    def _gathered(self, shuffled: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """The same examples, those of a prompt moved up to the first of them, as many as may stand together."""
+        if self.prompts is None or self.together < 2:
+            return shuffled
+        _, owner = np.unique(self.prompts[shuffled], return_inverse=True)
+        by_prompt = np.argsort(owner, kind="stable")
+        starts = np.searchsorted(owner[by_prompt], np.arange(owner.max() + 1))
+        place = np.empty_like(by_prompt)  # how many of its prompt stand before it
+        place[by_prompt] = np.arange(len(owner)) - starts[owner[by_prompt]]
+        chunk_first = by_prompt[starts[owner] + place - place % self.together]  # the first that it stands together with
+        return shuffled[np.lexsort((place, chunk_first))]

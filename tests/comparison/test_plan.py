@@ -38,7 +38,7 @@ def planned(model, tmp_path, monkeypatch):
 def taken(run):
     """What a run will really do, from its own recipe: its plan, and the tokens of each step."""
     plan = plan_run(run.recipe)
-    order = Order(plan.numbers, plan.options.batch_size, plan.options.seed)
+    order = Order(plan.numbers, plan.options.batch_size, plan.options.seed, plan.store.prompts)
     batches = [order.batch(step) for step in range(plan.steps)]
     sizes = [Forest.plant([plan.store[n] for n in batch]).layout.ids.numel() for batch in batches]
     return plan, batches, sizes

@@ -1,6 +1,8 @@
 """Planted rows on disk, and the order in which steps take them."""
 
+import itertools
 import os
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -95,3 +97,34 @@ def test_epochs_and_seeds_differ_and_any_step_can_be_asked_for():
     assert order.batch(0) != order.batch(1) != list(range(50))
     assert order.batch(0) != Order(np.arange(50), 50, 1).batch(0)
     assert Order(np.arange(50), 7, 0).batch(30) == [Order(np.arange(50), 7, 0).batch(n) for n in range(31)][-1]
+
+
+@given(some.lists(some.integers(0, 6), min_size=1, max_size=40), some.sampled_from([1, 4, 8, 12]), some.integers(0, 3))
+def test_property_examples_of_a_prompt_stand_together_but_do_not_fill_a_batch(prompts, size, seed):
+    numbers, most = np.arange(len(prompts)), max(1, size // 4)
+    order = Order(numbers, size, seed, np.array(prompts))
+    taken = [n for step in range(order.steps_per_epoch) for n in order.batch(step)]
+    assert sorted(taken) == numbers.tolist()
+    runs = [len(list(run)) for _, run in itertools.groupby(taken, key=lambda n: prompts[n])]
+    wanted = sum(-(-count // most) for count in Counter(prompts).values())
+    assert len(runs) <= wanted  # two chunks of one prompt may come one after the other
+    plain = Order(numbers, size, seed)
+    assert taken[0] == plain.batch(0)[0]
+
+
+def test_where_no_prompt_comes_twice_the_order_is_the_permutation():
+    prompts = np.arange(50)[::-1]
+    for step in range(7):
+        assert Order(np.arange(50), 8, 3, prompts).batch(step) == Order(np.arange(50), 8, 3).batch(step)
+
+
+def test_examples_of_a_prompt_meet_in_a_batch():
+    prompts = np.arange(300) // 3  # three pairs of each prompt
+    order = Order(np.arange(300), 24, 0, prompts)
+    alone = Order(np.arange(300), 24, 0)
+
+    def distinct(order):
+        return sum(len({prompts[n] for n in order.batch(step)}) for step in range(order.steps_per_epoch))
+
+    assert distinct(order) < 1.15 * 100  # but for those that a batch's end cuts
+    assert distinct(alone) > 250
