@@ -7,9 +7,9 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from espalier.api import check, compare, evaluate, train
+    from espalier.api import check, compare, curate, evaluate, train
 
-__all__ = ["check", "compare", "evaluate", "train"]
+__all__ = ["check", "compare", "curate", "evaluate", "train"]
 __version__ = "0.1.0"
 
 

@@ -1,34 +1,42 @@
-"""The verbs for Python: `from espalier import check, compare, evaluate, train`.
+"""The verbs for Python: `from espalier import check, compare, curate, evaluate, train`.
 
 check("sft", model="models/small", data="rows.jsonl")
 run = train("sft", model="models/small", data="rows.jsonl", out="runs/sft", adapter="lora", epochs=2)
 before, after = (evaluate(target, "new_rows.jsonl") for target in ("models/small", run))
 for change in compare(before, after): print(change)
+best = curate("best_of_n", "prompts.jsonl", run, scorer=reward, k=8)
 
 They do what the verbs of the same names do on the command line.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from espalier import console, planning, tuning
+from espalier.answering import Answering
 from espalier.audit import Audit
+from espalier.cli.curators import Asked, address
 from espalier.cli.progress import Progress
 from espalier.cli.stopping import stops_in_order
 from espalier.cli.targets import open_measured, reference_of
+from espalier.collecting import Collected, Work, collect
+from espalier.contracts import LM, Scorer
+from espalier.curating import prompted
 from espalier.evaluation.compare import compare
 from espalier.evaluation.evaluate import evaluate as measure
 from espalier.evaluation.results import Evaluation
 from espalier.recipe import load_recipe
 from espalier.rows import read
 from espalier.run import Run
+from espalier.scoring import open_scorer
 from espalier.train.loop import Event
 
-__all__ = ["check", "compare", "evaluate", "train"]
+__all__ = ["check", "compare", "curate", "evaluate", "train"]
 
 Target = str | Path | Run
 
@@ -130,6 +138,43 @@ def evaluate(
     loaded, other = open_measured(_folder(target), None if against is None else _folder(against))
     how = {"reference": reference_of(loaded, other), "name": loaded.describe, **options}
     return measure(loaded.policy, rows, loaded.renderer, **how)
+
+
+def curate(
+    method: str,
+    data: str | Path | Iterable[Mapping[str, Any]],
+    lm: Target | LM | Sequence[Target | LM] = (),
+    *,
+    scorer: str | Scorer | None = None,
+    judge: str | None = None,
+    columns: str | None = None,
+    limit: int | None = None,
+    **options: Any,
+) -> Collected:
+    """Make rows: sample answers, score them, keep the best.
+
+    Args:
+        method: "best_of_n", "binarize", ... of `selection` and `synthesis`.
+        data: rows: a file, a folder, a dataset's id or dicts.
+        lm: the model, or the models, that answer: runs, names, addresses of servers, or clients.
+        scorer: a scorer, or the name of one: a method, a reward model's folder, a model that rates.
+        judge: the model that a scorer asks, by its name or address.
+        columns: which column is which field.
+        limit: read only so many rows.
+        options: of the method.
+
+    Returns:
+        `kept` rows, `dropped` ones with their reasons, and what was `spent`.
+    """
+    asked = Asked(address(method), options, None, {}, ())
+    named = [lm] if isinstance(lm, str | Path | Run) or hasattr(lm, "complete") else list(lm)
+    rows = [prompted(row) for row in read(data, columns=columns, limit=limit)]
+    with Answering() as answering, tempfile.TemporaryDirectory() as place:
+        judged = open_scorer(scorer, judge, {}, answering) if isinstance(scorer, str) else scorer
+        asking = [one if hasattr(one, "complete") else answering.open(_folder(one)) for one in named]
+        curator = asked.built(asking, judged)
+        work = Work(answering.workers, answering.spent)
+        return collect(curator, rows, Path(place) / "rows.partial", {}, work)
 
 
 def _folder(target: Target) -> str:

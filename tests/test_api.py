@@ -5,8 +5,10 @@ import sys
 import pytest
 
 import espalier
-from espalier import check, compare, evaluate, train
+from espalier import check, compare, curate, evaluate, train
+from espalier.contracts import Scores
 from espalier.errors import RecipeError
+from espalier.lm.scripted import Scripted
 from tests.models_on_disk import answers, pairs, save_model, write_rows
 
 QUICK = {"batch_size": 4, "max_steps": 2, "dtype": "float32", "threads": 1, "show": False}
@@ -74,3 +76,22 @@ def test_train_is_the_verb_and_the_package():
     assert espalier.train.options.TrainOptions
     with pytest.raises(AttributeError, match="no attribute 'trian'"):
         espalier.trian  # noqa: B018
+
+
+def test_rows_are_made_from_python(made):
+    rows = [{"prompt": "How much is two and two?", "answer": "4"}, {"prompt": "And three?", "answer": "5"}]
+    found = curate("best_of_n", rows, Scripted("I think: 3", "So: 4", "So: 4", "So: 5"), scorer="exact_answer", n=2)
+    assert [row["completion"] for row in found.kept] == ["So: 4", "So: 5"]
+    by_name = curate("best_of_n", rows[:1], made / "model", scorer=Longest(), n=2, max_tokens=3)
+    assert len(by_name.kept) == 1 and by_name.spent["completion_tokens"] > 0
+    assert sorted(path.name for path in made.iterdir()) == ["dpo.jsonl", "model", "sft.jsonl"]
+
+
+def test_a_curator_that_does_not_exist_is_a_sentence():
+    with pytest.raises(RecipeError, match="best_of_n"):
+        curate("best_of_m", [{"prompt": "Hello"}], scorer="exact_answer")
+
+
+class Longest:
+    def score(self, rows):
+        return Scores(tuple(float(len(row["completion"])) for row in rows))

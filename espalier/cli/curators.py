@@ -80,8 +80,8 @@ def understood(rest: Sequence[str], words: Sequence[str], given: Mapping[str, An
     taken = take_apart(rest)
     if taken.what is None:
         raise RecipeError(f"no method given. Name one of {', '.join(sorted(curators()))}.")
-    address = _address(taken.what)
-    types = {option.name: option.type for option in card(address).options}
+    found = address(taken.what)
+    types = {option.name: option.type for option in card(found).options}
     options: dict[str, Any] = {}
     scorer_options: dict[str, Any] = {}
     for name, _, value in (override.partition("=") for override in taken.overrides):
@@ -97,17 +97,22 @@ def understood(rest: Sequence[str], words: Sequence[str], given: Mapping[str, An
         check_scorer(scorer, judge, scorer_options)
     elif scorer_options:
         raise RecipeError(f"scorer.{min(scorer_options)} is an option of a scorer: name one, --scorer NAME.")
-    asked = Asked(address, options, scorer, scorer_options, tuple(words))
+    asked = Asked(found, options, scorer, scorer_options, tuple(words))
     asked.built([Nobody() for _ in given["lm"] or ()], Nobody() if scorer is not None else None)
     return asked
 
 
 def curators() -> dict[str, str]:
     """The addresses of curators by their short names."""
-    return {address.partition("/")[2]: address for family in FAMILIES for address in addresses(family)}
+    return {found.partition("/")[2]: found for family in FAMILIES for found in addresses(family)}
 
 
-def _address(name: str) -> str:
+def address(name: str) -> str:
+    """The address of a curator of a name, or of one from outside.
+
+    Raises:
+        RecipeError: there is none.
+    """
     known = curators()
     if name in known or name in known.values():
         return known.get(name, name)

@@ -23,7 +23,7 @@ from espalier.stages.recipe import Stage, Stages, load_stages, within
 from espalier.stages.record import locked
 from espalier.stages.work import Verdict, Work
 
-LOADERS = ("train", "evaluate", "ask")  # commands that open a model, and what they import for it
+LOADERS = ("train", "evaluate", "ask", "curate")  # commands that open a model, and what they import for it
 HEAVY = ("espalier.tuning", "espalier.opening", "peft", "transformers.models.llama.modeling_llama")
 NO_STAGES = {"chat": "waits for what is typed", "run": "runs stages itself"}
 Execute = Callable[[Sequence[str]], Ended]
