@@ -17,6 +17,7 @@ from torch import nn
 
 from espalier.models.added import Attached
 from espalier.models.heads import is_scalar
+from espalier.models.load import quietly
 from espalier.run import write_text
 
 
@@ -51,10 +52,12 @@ def handover(model: Any, weights: dict[str, torch.Tensor], renderer: Any, folder
         config = model.peft_config[name]
         config.base_model_name_or_path = base
         _settle(model, config)
-        model.save_pretrained(partial, selected_adapters=[name], save_embedding_layers=False, state_dict=state)
+        with quietly():
+            model.save_pretrained(partial, selected_adapters=[name], save_embedding_layers=False, state_dict=state)
     else:
         if not scalar and model.generation_config is not None and renderer.stop_ids:
             model.generation_config.eos_token_id = list(renderer.stop_ids)
+        _settle_sampling(model.generation_config)
         model.save_pretrained(partial, state_dict=state)
         _forget_attention(partial)
     tokenizer.save_pretrained(partial)
@@ -70,6 +73,17 @@ def _settle(model: Any, config: Any) -> None:
         named = model.base_model.model.named_parameters()
         end = f"lora_E.{model.active_adapter}"
         config.rank_pattern = {name: (p != 0).view(-1).tolist() for name, p in named if name.endswith(end)}
+
+
+def _settle_sampling(config: Any) -> None:
+    """Say that answers are sampled where it is said how: transformers reads such a config, and refuses to write it."""
+    if config is None or config.do_sample:
+        return
+    config.temperature = config.temperature or None  # 0 is how some write that the likeliest token is taken
+    try:
+        config.validate(strict=True)
+    except ValueError:
+        config.do_sample = True
 
 
 def _padded(renderer: Any) -> Any:

@@ -1,40 +1,25 @@
-"""An index of terms: a score for each term in each passage, searched with bm25s and kept as one blob of a store."""
+"""An index of terms: a score for each term in each passage, searched with NumPy and kept as one blob of a store."""
 
 from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
+from espalier import catalogue
 from espalier.analysis import Analyzer
 from espalier.contracts import Hit
-from espalier.errors import RecipeError, RunError
-from espalier.knowledge.store import Passage, Store
+from espalier.errors import RowError, RunError
+from espalier.knowledge.store import Store
+from espalier.searching import Progress, again, as_hit, at_least_one, lacking, searched, stale
 
-BLOB = "terms"  # what a store calls the index of its terms
-
-
-def searched(hit: Hit) -> str:
-    """The text by which a document is found: its title belongs to it."""
-    return f"{hit.title}\n{hit.text}" if hit.title else hit.text
-
-
-def engine(**options: Any) -> Any:
-    """bm25s' own index, empty.
-
-    Raises:
-        RunError: it is not installed.
-    """
-    try:
-        import bm25s
-    except ImportError:
-        raise RunError("searching needs bm25s: pip install 'espalier-lm[retrieval]'.") from None
-    return bm25s.BM25(**options)
+BLOB = "terms"  # what a store calls the index of terms that it always keeps
 
 
 @dataclass(frozen=True)
@@ -62,6 +47,56 @@ class TermScores:
             terms = {term: number for number, term in enumerate(about.pop("terms"))}
             return cls(terms, arrays["values"], arrays["rows"], arrays["starts"], about.pop("passages")), about
 
+    def sums(self, weights: Mapping[int, float]) -> npt.NDArray[np.float32]:
+        """The weighted sum over terms of their scores. [passages]"""
+        sums = np.zeros(self.passages, np.float32)
+        parts = [(slice(self.starts[term], self.starts[term + 1]), weight) for term, weight in weights.items()]
+        if parts:
+            values = [self.values[part] * np.float32(weight) for part, weight in parts]
+            np.add.at(sums, np.concatenate([self.rows[part] for part, _ in parts]), np.concatenate(values))
+        return sums
+
+    def score(self, term: int, row: int) -> float:
+        """The score of one term in one passage."""
+        start, end = self.starts[term], self.starts[term + 1]
+        at = start + int(np.searchsorted(self.rows[start:end], row))
+        return float(self.values[at]) if at < end and self.rows[at] == row else 0.0
+
+
+Weights = Mapping[int, float]  # by term
+Weigh = Callable[[Weights, TermScores], Weights]
+
+
+def counted(counts: Weights, scores: TermScores) -> Weights:
+    """A term of a query counts as often as it stands in it."""
+    return counts
+
+
+def engine(**options: Any) -> Any:
+    """bm25s' own index, empty.
+
+    Raises:
+        RunError: it is not installed.
+    """
+    try:
+        import bm25s
+    except ImportError:
+        raise RunError("searching needs bm25s: pip install 'espalier-lm[retrieval]'.") from None
+    return bm25s.BM25(**options)
+
+
+def numbered(texts: Iterable[str], analyzer: Analyzer) -> tuple[dict[str, int], list[list[int]]]:
+    """Every term with a number, and the numbers of each text's terms.
+
+    Raises:
+        RowError: there is not one term.
+    """
+    terms: dict[str, int] = {}
+    ids = [[terms.setdefault(term, len(terms)) for term in analyzer(text)] for text in texts]
+    if not terms:
+        raise RowError(f"none of the {len(ids)} passages has a word to search for. Give text in words.")
+    return terms, ids
+
 
 class LexicalIndex:
     """A retriever: passages that have terms of the query, the highest sum of scores first.
@@ -70,59 +105,135 @@ class LexicalIndex:
         scores: of every term.
         analyzer: makes a query terms, as it made the passages.
         passage: the passage of a row of the scores.
+        weigh: how much each term of a query counts, given how often it stands in it.
     """
 
-    def __init__(self, scores: TermScores, analyzer: Analyzer, passage: Callable[[int], Hit]) -> None:
-        self.scores, self.analyzer, self.passage = scores, analyzer, passage
-        self._engine = engine()
-        self._engine.nonoccurrence_array = None  # a term that a passage lacks adds nothing
-        self._engine.scores = {
-            "data": scores.values, "indices": scores.rows, "indptr": scores.starts, "num_docs": scores.passages,
-        }  # fmt: skip
+    def __init__(
+        self, scores: TermScores, analyzer: Analyzer, passage: Callable[[int], Hit], weigh: Weigh = counted
+    ) -> None:
+        self.scores, self.analyzer, self.passage, self.weigh = scores, analyzer, passage, weigh
 
     def __len__(self) -> int:
         return self.scores.passages
 
     def search(self, query: str, k: int) -> list[Hit]:
         """The best k passages, or as many as have a term of the query; of equal ones the earlier first."""
-        if k < 1:
-            raise RecipeError(f"k is {k}; it must be at least 1.")
-        asked = self.analyzer(self.analyzer.query(query))
-        terms = [self.scores.terms[term] for term in asked if term in self.scores.terms]
-        values = self._engine.get_scores_from_ids(terms)
+        return self._best(self._weights(query), k)
+
+    def search_terms(self, weights: Mapping[str, float], k: int) -> list[Hit]:
+        """The same for terms as the analyzer makes them, each with its weight; unknown ones find nothing."""
+        return self._best(self._known(weights), k)
+
+    def explain(self, query: str, hit: Hit) -> tuple[tuple[str, float], ...]:
+        """What each term of the query adds to a hit's score, as it stands in the query; the largest first."""
+        asked = self.analyzer.query(query)
+        written = {term: asked[start:end] for term, start, end in reversed(self.analyzer.spans(asked))}
+        names = list(self.scores.terms)
+        weights = self._weights(query)
+        row = self._row(hit, self.scores.sums(weights))
+        shares = [(written[names[term]], weight * self.scores.score(term, row)) for term, weight in weights.items()]
+        return tuple(sorted((share for share in shares if share[1]), key=lambda share: -share[1]))
+
+    def _weights(self, query: str) -> Weights:
+        asked = Counter(self.analyzer(self.analyzer.query(query)))
+        return self.weigh(self._known(asked), self.scores)
+
+    def _known(self, weights: Mapping[str, float]) -> dict[int, float]:
+        return {self.scores.terms[term]: weight for term, weight in weights.items() if term in self.scores.terms}
+
+    def _best(self, weights: Weights, k: int) -> list[Hit]:
+        at_least_one(k)
+        values = self.scores.sums(weights)
         rows = np.flatnonzero(values > 0)
         if len(rows) > k:
             rows = rows[values[rows] >= np.partition(values[rows], -k)[-k]]
         rows = rows[np.argsort(-values[rows], kind="stable")][:k]
         return [replace(self.passage(int(row)), score=float(values[row])) for row in rows]
 
+    def _row(self, hit: Hit, sums: npt.NDArray[np.float32]) -> int:
+        """The row of a hit, looked for among those with its score first; -1 if no term of the query is in it."""
+        rows = np.flatnonzero(sums)
+        for row in rows[np.argsort(np.abs(sums[rows] - hit.score), kind="stable")]:
+            other = self.passage(int(row))
+            if (other.document, other.start, other.text) == (hit.document, hit.start, hit.text):
+                return int(row)
+        return -1
+
     @classmethod
-    def open(cls, store: Store) -> LexicalIndex:
+    def open(cls, store: Store, blob: str = BLOB, weigh: Weigh = counted) -> LexicalIndex:
         """The one that a store keeps, with its passages; nothing is analyzed again.
 
         Raises:
             RunError: it is missing or older than the documents, or this version lacks its analyzer.
         """
-        again = f"Index the folder again: espalier index {store.meta('folder') or 'FOLDER'} --out {store.path}"
         with store.snapshot():
-            blob, generation = store.blob(BLOB), store.generation
-        scores, about = TermScores.of_bytes(blob) if blob is not None else (None, {})
-        if scores is None or about["generation"] != generation:
-            raise RunError(
-                f"{store.path} is not ready: indexing was stopped before the end, or goes on just now. {again}"
-            )
+            data, generation = store.blob(blob), store.generation
+        if data is None:
+            raise stale(store) if blob == BLOB else lacking(store, blob)
+        scores, about = TermScores.of_bytes(data)
+        if about["generation"] != generation:
+            raise stale(store)
         analyzer = Analyzer.of(about["analyzer"])
         if analyzer is None:
-            raise RunError(f"{store.path} was made with the analyzer {about['analyzer']}, not known here. {again}")
-        return cls(scores, analyzer, lambda row: as_hit(store.passage(about["numbers"][row])))
+            made = f"{store.path} was made with the analyzer {about['analyzer']}, not known here."
+            raise RunError(f"{made} {again(store)}")
+        return cls(scores, analyzer, lambda row: as_hit(store.passage(about["numbers"][row])), weigh)
 
 
-def known(store: Store) -> dict[str, Any]:
-    """What a store knows of the index it keeps: options, analyzer, generation; nothing if it keeps none."""
-    blob = store.blob(BLOB)
-    return {} if blob is None else TermScores.of_bytes(blob)[1]
+class Lexical:
+    """Base of the retrievers that score terms; each says how, and under which name a store keeps its scores."""
+
+    blob: ClassVar[str]
+    stem: bool
+    stopwords: bool
+
+    def scores(self, texts: Iterable[str]) -> TermScores:
+        """The score of every term in every text."""
+        raise NotImplementedError
+
+    def weigh(self, counts: Weights, scores: TermScores) -> Weights:
+        """How much each term of a query counts, given how often it stands in it."""
+        return counted(counts, scores)
+
+    @property
+    def analyzer(self) -> Analyzer:
+        """What makes text terms."""
+        return Analyzer(self.stem, self.stopwords)
+
+    def index(self, documents: Sequence[Hit]) -> LexicalIndex:
+        """The documents (their scores do not matter), ready to be searched."""
+        scores = self.scores(map(searched, documents))
+        return LexicalIndex(scores, self.analyzer, documents.__getitem__, self.weigh)
+
+    def keep(self, store: Store, progress: Progress) -> None:
+        """Score every term of every passage and keep the scores, unless those of this state are kept."""
+        wanted, kept = self._about(store), known(store, self.blob)
+        if {name: kept.get(name) for name in wanted} == wanted:
+            return
+        total, numbers = len(store), list[int]()
+
+        def texts() -> Iterator[str]:
+            for passage in store.passages():
+                numbers.append(passage.number)
+                progress("scoring words", len(numbers), total)
+                yield searched(as_hit(passage))
+
+        scores = self.scores(texts())
+        store.put_blob(self.blob, scores.to_bytes({**wanted, "numbers": numbers}))
+
+    def open(self, store: Store) -> LexicalIndex:
+        """What the store keeps; for other options than that was made with, all is scored again, in memory."""
+        mine, kept = catalogue.options(self), known(store, self.blob).get("options")
+        if kept in (None, mine) or self == type(self)():
+            return LexicalIndex.open(store, self.blob, self.weigh)
+        return self.index([as_hit(passage) for passage in store.passages()])
+
+    def _about(self, store: Store) -> dict[str, Any]:
+        """What decides the scores: if this has not changed, they have not."""
+        return {"options": catalogue.options(self), "analyzer": self.analyzer.id, "generation": store.generation}
 
 
-def as_hit(passage: Passage) -> Hit:
-    """A passage as it is retrieved, without a score."""
-    return Hit(passage.document, 0.0, passage.text, passage.title, passage.start)
+def known(store: Store, blob: str = BLOB) -> dict[str, Any]:
+    """What a store knows of scores that it keeps: options, analyzer, generation; nothing if it keeps none."""
+    data = store.blob(blob)
+    return {} if data is None else TermScores.of_bytes(data)[1]

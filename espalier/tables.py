@@ -55,6 +55,7 @@ def _convert(value: Any, hint: Any, where: str, build: Build) -> Any:
         _require(isinstance(value, Mapping), where, "a table", value)
         return {key: _convert(item, inner[1], f"{where}, {key!r}", build) for key, item in value.items()}
     if origin is not None and issubclass(origin, Sequence):
+        value = [value] if isinstance(value, str) and str in inner else value
         _require(isinstance(value, list | tuple), where, "a list", value)
         kinds = inner[:1] * len(value) if len(inner) == 1 or inner[-1] is ... else inner
         _require(len(kinds) == len(value), where, f"a list of {len(kinds)}", value)

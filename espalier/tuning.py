@@ -31,7 +31,7 @@ from espalier.starting import Start
 from espalier.train import checkpoints, distributed
 from espalier.train.loop import Event, Here, Job, fit
 from espalier.train.reference import ReferenceCache, paid
-from espalier.train.rehearsal import Rehearsal, peak_memory, rehearse
+from espalier.train.rehearsal import peak_memory, rehearse
 from espalier.train.store import Order
 from espalier.trees.forest import Forest
 from espalier.tuning_estimate import estimate, tokens_of

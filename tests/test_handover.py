@@ -1,6 +1,7 @@
 """What a run hands over is what it measured: in plain transformers and plain PEFT, to the same log-probabilities."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from torch.testing import assert_close
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from espalier import tuning
+from espalier.handover import handover
 from espalier.run import load
 from espalier.trees.forest import Forest
 from espalier.trees.tree import Tree
@@ -110,3 +112,17 @@ def test_a_live_reference_gives_the_losses_of_a_cached_one(quick):
         run = tuning.train(recipe_of(quick, "dpo", out=reference, reference=reference, learning_rate=1e-3))
         losses.append([event["loss"] for event in run.metrics() if event["kind"] in ("step", "eval")])
     assert losses[0] == pytest.approx(losses[1], rel=1e-5) and losses[0][-1] < 0.69
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [({"temperature": 0.6, "top_p": 0.9}, (True, 0.6)), ({"temperature": 0.0}, (None, None)), ({}, (None, None))],
+)
+def test_how_answers_are_sampled_goes_along_also_where_it_is_not_said_that_they_are(said, kept, quick):
+    model = AutoModelForCausalLM.from_pretrained(save_model(quick / "model"))
+    for name, value in said.items():
+        setattr(model.generation_config, name, value)
+    tokenizer = AutoTokenizer.from_pretrained(quick / "model")
+    handover(model, {}, SimpleNamespace(tokenizer=tokenizer, stop_ids=(2,)), quick / "out", base="")
+    config = AutoModelForCausalLM.from_pretrained(quick / "out").generation_config
+    assert (config.do_sample, config.temperature) == kept

@@ -1,7 +1,9 @@
 """A folder becomes an index, and stays one."""
 
 import lzma
+import re
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -10,7 +12,8 @@ from espalier.analysis import _stemmed
 from espalier.errors import RecipeError, RowError, RunError
 from espalier.indexing import index
 from espalier.knowledge.store import Store
-from espalier.lexical import LexicalIndex, known
+from espalier.lexical import BLOB, LexicalIndex, known
+from espalier.retrievers.dense import Dense
 
 
 @pytest.fixture
@@ -41,11 +44,11 @@ def test_only_what_changed_is_read_and_found(docs, tmp_path):
 
 def test_nothing_is_scored_again_without_need(docs, tmp_path, monkeypatch):
     scored = []
-    score = indexing._score
-    monkeypatch.setattr(indexing, "_score", lambda *given: (scored.append(1), score(*given)))
+    put = Store.put_blob
+    monkeypatch.setattr(Store, "put_blob", lambda *given: (scored.append(given[1]), put(*given)))
     for options in ({}, {}, {"k1": 1.2}, {}, {"k1": 1.2, "b": 0.75}, {"stem": False}):
         index(docs, tmp_path / "kb", **options)
-    assert len(scored) == 4
+    assert scored == [BLOB] * 4
     with Store.open(tmp_path / "kb") as store:
         assert {"k1": 1.2, "b": 0.75, "stem": False}.items() <= known(store)["options"].items()
 
@@ -56,6 +59,32 @@ def test_size_stays_as_it_was_unless_given(docs, tmp_path):
     assert small.size == index(docs, tmp_path / "kb").size == 60
     large = index(docs, tmp_path / "kb", size=500)
     assert large.size == 500 and large.synced.recut == 4 and large.synced.passages < small.synced.passages
+
+
+def test_the_manner_of_cutting_stays_as_it_was_unless_given(docs, tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        indexing, "_length", lambda unit: None if unit == "characters" else lambda text: len(text.split())
+    )
+    (docs / "long.txt").write_text("A sentence of tea. " * 40, encoding="utf-8")
+    kb = tmp_path / "kb"
+    characters = index(docs, kb, chunker="sentence", overlap=40)
+    assert (characters.unit, characters.synced.passages) == ("characters", index(docs, kb).synced.passages)
+    assert index(docs, kb).synced.unchanged == 4
+    tokens = index(docs, kb, tokens="sprout")
+    assert (tokens.unit, tokens.size, tokens.synced.recut) == ("sprout", 200, 4)
+    again = index(docs, kb)
+    assert (again.unit, again.size, again.synced.unchanged) == ("sprout", 200, 4)
+    with Store.open(kb) as store:
+        assert (store.meta("chunker"), store.meta("overlap")) == ("sentence", "0")
+    assert index(docs, kb, tokens="characters").size == 700
+
+
+def test_tokens_are_counted_by_the_models_own_tokenizer(monkeypatch):
+    tokenizer = SimpleNamespace(encode=lambda text, **options: text.split("-") if not options.pop("verbose") else None)
+    load = SimpleNamespace(bundled=str.upper, load_tokenizer={"SPROUT": tokenizer}.__getitem__)
+    monkeypatch.setitem(sys.modules, "espalier.models.load", load)
+    count = indexing._length("sprout")
+    assert count is not None and count("a-b-c") == 3 and indexing._length("characters") is None
 
 
 def test_progress_tells_both_halves(docs, tmp_path):
@@ -89,6 +118,34 @@ def test_what_cannot_be_leaves_nothing_behind(docs, tmp_path):
     with pytest.raises(RunError, match="inside"):
         index(docs, docs / "sub" / "kb")
     assert not kb.exists() and sorted(path.name for path in docs.iterdir()) == ["a.md", "b.txt", "c.txt"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "sentence"),
+    [
+        ({"retrievers": ["tfidf"]}, "no method of retrievers named 'tfidf'. Did you mean 'tf_idf'"),
+        ({"embedder": "minilm"}, "nothing embeds with 'minilm': name a retriever that does, such as dense"),
+        ({"retrievers": ["tf_idf"], "embedder": "minilm"}, "nothing embeds with 'minilm'"),
+    ],
+)
+def test_retrievers_that_cannot_be_leave_nothing_behind(docs, tmp_path, asked, sentence):
+    with pytest.raises(RecipeError, match=re.escape(sentence)):
+        index(docs, tmp_path / "kb", **asked)
+    assert not (tmp_path / "kb").exists()
+    index(docs, tmp_path / "kb")
+    with pytest.raises(RecipeError, match=re.escape(sentence)):
+        index(docs, tmp_path / "kb", **asked)
+    assert index(docs, tmp_path / "kb").retrievers == ("bm25",)
+
+
+def test_what_is_fused_is_kept_and_an_embedder_reaches_what_embeds(docs, tmp_path, monkeypatch):
+    kept = []
+    monkeypatch.setattr(Dense, "keep", lambda self, store, progress: kept.append(self.embedder))
+    made = index(docs, tmp_path / "kb", retrievers=["hybrid"], embedder="some/model")
+    assert made.retrievers == ("bm25", "dense")
+    assert index(docs, tmp_path / "kb", retrievers=["bm25", "tf_idf"]).retrievers == ("bm25", "dense", "tf_idf")
+    assert index(docs, tmp_path / "kb", embedder="another").retrievers == ("bm25", "dense", "tf_idf")
+    assert kept == ["some/model", "some/model", "another"]
 
 
 def test_a_good_index_survives_a_folder_that_is_empty_today(docs, tmp_path):

@@ -81,3 +81,36 @@ def test_question_words_find_nothing_unless_they_are_all_there_is():
     found = BM25().index([Hit("1", 0.0, "What do you do, and how?"), Hit("2", 0.0, "A fox runs.")])
     assert [hit.document for hit in found.search("What does the fox do?", 2)] == ["2"]
     assert [hit.document for hit in found.search("How?", 2)] == ["1"]
+
+
+def test_a_query_of_terms_with_weights():
+    found = BM25().index([Hit("1", 0.0, "red fox"), Hit("2", 0.0, "red dog")])
+    one, two = found.search("fox dog", 2)
+    assert one.score == two.score
+    best, other = found.search_terms({"fox": 0.5, "dog": 2.0, "unknown": 9.0}, 2)
+    assert (best.document, best.score) == ("2", pytest.approx(2 * two.score, rel=1e-6))
+    assert (other.document, other.score) == ("1", pytest.approx(one.score / 2, rel=1e-6))
+
+
+def test_what_terms_add_is_the_score_and_stands_as_in_the_query():
+    built = BM25().index([Hit("1", 0.0, "A red fox."), Hit("2", 0.0, "A dog"), Hit("3", 0.0, "A red fox.")])
+    found = built.search("Which foxes are red, really red?", 3)[1]
+    shares = built.explain("Which foxes are red, really red?", found)
+    assert found.document == "3" and {name for name, _ in shares} == {"foxes", "red"}
+    assert sum(share for _, share in shares) == pytest.approx(found.score, rel=1e-6)
+    assert built.explain("zebra", found) == () == built.explain("dog", found)
+
+
+def test_a_hit_says_where_its_passage_stands(kb):
+    with Store.open(kb) as store:
+        found = LexicalIndex.open(store).search("red", 1)[0]
+        assert found.place == getattr(next(store.passages()), "place", "")
+
+
+def test_options_other_than_those_of_the_index_are_scored_anew(kb):
+    with Store.open(kb) as store:
+        kept = BM25().open(store).search("fox", 2)
+        assert BM25(k1=0.0, b=0.0).open(store).search("fox", 2)[0].score != kept[0].score
+        again = BM25(stem=False).open(store)
+        assert again.search("foxes", 2)[0].document == "fox.md" and again.search("fox", 2)[0].title == "Foxes"
+        assert kept == BM25(k1=0.9).open(store).search("fox", 2) == LexicalIndex.open(store).search("fox", 2)

@@ -96,7 +96,7 @@ def test_a_value_becomes_the_annotated_type(option, value, converted):
         ("kind", "max", "family/method: 'kind' is one of sum, mean, not 'max'."),
         ("limit", "all", "family/method: 'limit' must be a whole number, not 'all'."),
         ("share", "all", "family/method: 'share' is a whole number or a number, not 'all'."),
-        ("names", "ab", "family/method: 'names' must be a list, not 'ab'."),
+        ("names", 3, "family/method: 'names' must be a list, not 3."),
         ("names", [1], "family/method: 'names' must be text, not 1."),
         ("betas", [0.9], "family/method: 'betas' must be a list of 2, not [0.9]."),
         ("columns", {"prompt": 1}, "family/method: 'columns', 'prompt' must be text, not 1."),
@@ -115,6 +115,10 @@ def test_a_value_that_does_not_fit_is_one_sentence(option, value, sentence):
     with pytest.raises(RecipeError) as error:
         made(**{option: value})
     assert sentence in str(error.value)
+
+
+def test_a_single_text_is_a_list_of_one():
+    assert made(names="q_proj").names == ("q_proj",) and made(words="all").words == "all"
 
 
 def test_plain_is_the_opposite_of_make():

@@ -81,8 +81,9 @@ class AdaLoRA(Adapter):
     def before_step(self, model: Any, moment: Moment) -> None:
         """Tell PEFT how long the run is and, when pruning is over, which ranks are left."""
         config = model.peft_config[model.active_adapter]
-        config.total_step = moment.steps
-        config.tinit, config.tfinal = (int(share * moment.steps) for share in (self.warmup_share, self.final_share))
+        config.total_step = max(2, moment.steps)  # PEFT prunes for good at a step whose importance it does not look at
+        config.tinit, final = (int(share * moment.steps) for share in (self.warmup_share, self.final_share))
+        config.tfinal = min(final, config.total_step - 2)
         if moment.number + 1 > config.total_step - config.tfinal:
             config.rank_pattern = {name: (p != 0).view(-1).tolist() for name, p in _weights(model) if "lora_E" in name}
 

@@ -15,8 +15,9 @@ from rich.text import Text
 from espalier import console
 from espalier.console import visible
 from espalier.contracts import Prompt
-from espalier.errors import RowError
+from espalier.errors import RecipeError, RowError
 from espalier.run import locate
+from espalier.settings import FILE, Settings
 
 if TYPE_CHECKING:
     from espalier.render import Renderer
@@ -25,11 +26,22 @@ Stream = Callable[[Prompt], Iterator[str]]  # a prompt in, pieces of the answer 
 HELP = "/reset forgets the conversation, /quit leaves, Ctrl-C stops an answer; a line that ends in \\ goes on."
 
 
-def talk(target: str, against: str | None, *, system: str | None, **sampling: Any) -> None:
-    """Open the models and talk until the user leaves."""
+def talk(target: str | None, against: str | None, *, system: str | None, **sampling: Any) -> None:
+    """Open the models and talk until the user leaves.
+
+    Args:
+        target: a run, an adapter, a model folder or a hub id; None takes the model of espalier.toml.
+        against: another one, or "base".
+        system: a system message.
+        sampling: how answers are sampled.
+
+    Raises:
+        RecipeError: no model is named.
+    """
     from espalier.cli.targets import BASE, open_targets
     from espalier.lm.local import Local
 
+    target = target or _named()
     out = console.make()
     sides = []
     for name, model in zip((target, against), open_targets(target, against), strict=True):
@@ -41,6 +53,15 @@ def talk(target: str, against: str | None, *, system: str | None, **sampling: An
         alone = " Each line stands by itself, for the prompts of its training had no turns." if sides[0].text else ""
         out.print(Text(f"{HELP}{alone}", style="dim"))
     Chat(sides, out, system=system).run(typed())
+
+
+def _named() -> str:
+    """The model of the settings."""
+    settings = Settings.read()
+    if settings.model is None:
+        raise RecipeError(f'no model is named: espalier chat MODEL, or write model = "..." into {FILE}.')
+    settings.used("model")
+    return settings.model
 
 
 def plain_prompts(target: str, renderer: Renderer) -> bool:

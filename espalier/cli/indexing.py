@@ -14,6 +14,7 @@ from espalier.errors import RecipeError
 from espalier.evaluation.wording import number
 from espalier.indexing import Indexed
 from espalier.indexing import index as make
+from espalier.knowledge.sync import CHARACTERS
 
 SHOWN = 10  # failures, and notes
 
@@ -26,8 +27,32 @@ class Reading(Progress):
         self._draw(what, done, total)
 
 
-def index(folder: Path, out: Path | None, *, size: int | None, k1: float | None, b: float | None) -> None:
+def index(
+    folder: Path,
+    out: Path | None,
+    *,
+    size: int | None = None,
+    overlap: int | None = None,
+    chunker: str | None = None,
+    tokens: str | None = None,
+    retrievers: Sequence[str] = (),
+    embedder: str | None = None,
+    k1: float | None = None,
+    b: float | None = None,
+) -> None:
     """Index, and say what came of it.
+
+    Args:
+        folder: documents.
+        out: the index.
+        size: of a passage at most, in characters or tokens.
+        overlap: how much of the passage before a passage repeats.
+        chunker: what passages are made of.
+        tokens: the model whose tokens are counted.
+        retrievers: what the index is to keep beside bm25.
+        embedder: what those that compare vectors embed with.
+        k1: an option of bm25.
+        b: another.
 
     Raises:
         RecipeError: it was not said where the index goes.
@@ -43,7 +68,10 @@ def index(folder: Path, out: Path | None, *, size: int | None, k1: float | None,
     progress = Reading(screen)
     try:
         with progress:
-            found = make(folder, out, size=size, progress=progress.count, **options)
+            found = make(
+                folder, out, size=size, overlap=overlap, chunker=chunker, tokens=tokens, retrievers=retrievers,
+                embedder=embedder, progress=progress.count, **options,
+            )  # fmt: skip
     except KeyboardInterrupt:
         print("the same command goes on from here", file=sys.stderr)
         raise
@@ -56,15 +84,18 @@ def _documents(found: Indexed) -> list[Fact]:
     parts = [f"{count:,} {name}" for name, count in [*counts, ("failed", len(synced.failed))] if count]
     facts: list[Fact] = [("documents", ", ".join(parts))]
     if synced.recut:
-        facts.append(("", f"{synced.recut:,} of the changed only cut again, at the new size"))
+        facts.append(("", f"{synced.recut:,} of the changed only cut again, in the new manner"))
     facts += _several("failed", list(synced.failed.values()))
     return facts + _several("note", [f"{name}: {', '.join(notes)}" for name, notes in synced.notes.items()])
 
 
 def _made(found: Indexed, out: Path) -> list[Fact]:
-    passages = f"{found.synced.passages:,} of at most {found.size:,} characters"
+    unit = found.unit if found.unit == CHARACTERS else f"tokens of {found.unit}"
+    passages = f"{found.synced.passages:,} of at most {found.size:,} {unit}"
     made = f"{out}, {number(found.bytes / 1e6)} MB, in {number(found.seconds)} s"
-    return [("passages", passages), ("index", made), ("next", console.command("ask", out, "Your question?"))]
+    kept = ", ".join(found.retrievers)
+    following = console.command("ask", out, "Your question?")
+    return [("passages", passages), ("search", kept), ("index", made), ("next", following)]
 
 
 def _several(label: str, sentences: Sequence[str]) -> list[Fact]:

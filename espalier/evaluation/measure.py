@@ -11,6 +11,7 @@ from espalier.contracts import Row
 from espalier.errors import RowError
 from espalier.evaluation.compare import compare
 from espalier.evaluation.evaluate import evaluate
+from espalier.evaluation.forgetting import Forgetting
 from espalier.evaluation.results import Evaluation
 from espalier.evaluation.rewards import ByRole, Scoring
 from espalier.models.heads import is_scalar
@@ -27,16 +28,30 @@ Progress = Callable[[str, int, int], None]
 class Measurement:
     """Evaluations of one run's held-back rows; each is kept in the run's folder as soon as it is there."""
 
-    def __init__(self, run: Run, rows: list[Row], renderer: Renderer, seed: int, progress: Progress) -> None:
+    def __init__(
+        self, run: Run, rows: list[Row], renderer: Renderer, seed: int, progress: Progress,
+        forgetting: Forgetting | None = None,
+    ) -> None:  # fmt: skip
         self.run, self.rows, self.renderer, self.seed, self.progress = run, rows, renderer, seed, progress
+        self.forgetting = forgetting
 
-    def before(self, policy: Role) -> None:
-        """Measure the untouched policy: a pair is a tie, for policy and reference are one. A new head says nothing."""
+    def before(self, policy: Role, start: Role | None = None) -> None:
+        """Measure the untouched policy: a pair is a tie, for policy and reference are one. A new head says nothing.
+
+        Args:
+            policy: what is about to be trained.
+            start: the model that the run started from, where that is not the policy.
+        """
+        if self.forgetting is not None:
+            self.progress("evaluating what may be forgotten", 0, 1)
+            self.forgetting.before(start or policy)
         if self.rows and not is_scalar(policy.inner.model) and not self.run.read("evaluation.json", {}).get("before"):
             self._keep(before=self._measured(policy, policy, "before"))
 
     def after(self, policy: Role, reference: Role | None) -> None:
         """Measure the result, and compare."""
+        if self.forgetting is not None:
+            self._keep(general=self.forgetting.after(policy))
         found = self.run.read("evaluation.json", {})
         if self.rows and is_scalar(policy.inner.model):
             self._keep(after=self._measured(ByRole(policy, self.renderer), None, "after"))

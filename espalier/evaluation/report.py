@@ -13,7 +13,7 @@ from typing import Any
 
 from espalier.evaluation.curves import curves
 from espalier.evaluation.page import facts, folded, page, table, tag, text
-from espalier.evaluation.wording import duration, listed, number, outcome, share, signed
+from espalier.evaluation.wording import OWN_ANSWERS, duration, listed, number, outcome, percent, share, signed
 from espalier.run import Run, write_text
 
 SHOWN = 5  # samples chosen by seed, and samples that got worse
@@ -48,6 +48,7 @@ def html(run: Run) -> str:
         text(_when(info), "p", "soft"),
         _unfinished(run, info),
         _changes(differences),
+        _forgotten(evaluation.get("general")),
         _samples("Before and after: some of the held-back rows", chosen(samples, seed)),
         _samples("Where it got worse", worse(samples)) or _no_worse(samples),
         tag("h2", "Details"),
@@ -110,6 +111,30 @@ def _changes(differences: Sequence[Table]) -> str:
         word = text(d["word"], css=_css(d))
         rows.append((text(d["name"]), before, after, signed(d["difference"]), between, drawn, n, word))
     return tag("h2", "What changed") + table([*head, ("", ""), ("rows", "number"), ("", "")], rows)
+
+
+def _forgotten(general: Table | None) -> str:
+    """What became of text that was not trained on."""
+    if not general:
+        return ""
+    title = tag("h2", "What was forgotten")
+    if "problem" in general:
+        return title + text(f"This cannot be said of {general['what']}: {general['problem']}.", "p", "note")
+    head = [("", ""), ("before", "number"), ("after", "number"), ("change", "number"), ("95 % interval", "number")]
+    low, change, high = (general[name] for name in ("low", "change", "high"))
+    between, drawn = f"{percent(low)} to {percent(high)} %", tag("span", span(low, change, high), _css(general))
+    words = text(f"perplexity on {general['what']}"), number(general["before"]), number(general["after"])
+    word = text(general["word"], css=_css(general))
+    row = (*words, f"{percent(change)} %", between, drawn, f"{general['n']:,}", word)
+    nats = f"{number(general['nats'])} nats per token ({number(general['nats_low'])} to {number(general['nats_high'])})"
+    said = f"Text that was not trained on became less likely by {nats}."
+    if general["what"] == OWN_ANSWERS:
+        said = (
+            f"What the model answered to everyday prompts before became less likely by {nats}, which estimates the "
+            "divergence from it: how far the model has moved, and not yet a loss. Rows of your own say more: general = "
+            "ROWS."
+        )
+    return title + table([*head, ("", ""), ("rows", "number"), ("", "")], [row]) + text(said, "p", "soft")
 
 
 def _css(difference: Table) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 Difference = Mapping[str, Any]  # name, before, after, difference, low, high, n, word
 
+OWN_ANSWERS = "its own earlier answers"
 NO_EVALUATION = "Whether anything was gained cannot be said: no rows were evaluated before and after."
 
 
@@ -66,7 +67,31 @@ def verdict(differences: Sequence[Difference]) -> str:
 
 
 def outcome(evaluation: Mapping[str, Any]) -> str:
-    """One sentence on a run, from its evaluation.json: what changed, or how well a new reward model scores."""
+    """One sentence on a run, from its evaluation.json: what it gained, or how well it scores, and what it forgot."""
+    return "; ".join(filter(None, (_gained(evaluation).removesuffix("."), forgot(evaluation.get("general"))))) + "."
+
+
+def forgot(general: Mapping[str, Any] | None) -> str:
+    """What became of the text that was not trained on, as the end of a sentence; empty where it was not weighed.
+
+    Of its own answers before the tuning a model can only move away, which is said so: it need not be a loss.
+    """
+    if not general or "problem" in general:
+        return ""
+    own = general["what"] == OWN_ANSWERS
+    words = {"lost": "moved" if own else "forgot", "gained": "not forgotten, but gained"}
+    word = words.get(general["word"], "has not moved as far as can be seen" if own else "forgot nothing that shows")
+    between = f"{percent(general['low'])} to {percent(general['high'])} %, {general['n']} rows"
+    before, after = number(general["before"]), number(general["after"])
+    return f"{word}: perplexity on {general['what']} {before} to {after} ({between})"
+
+
+def percent(value: float) -> str:
+    """A change in per cent, with its sign: +18, -0.4."""
+    return f"{100 * value:+,.0f}" if abs(value) >= 0.0995 else f"{100 * value + 0.0:+.1f}"
+
+
+def _gained(evaluation: Mapping[str, Any]) -> str:
     found = ((evaluation.get("after") or {}).get("metrics") or {}).get("pair_accuracy")
     if found is None or evaluation.get("differences"):
         return verdict(evaluation.get("differences", []))

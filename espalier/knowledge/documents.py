@@ -1,4 +1,4 @@
-"""Documents as they lie in a folder: text, Markdown, HTML, and files of rows with a text each."""
+"""Documents as they lie in a folder: text, Markdown, HTML, PDF, Office, HWPX, and files of rows with a text each."""
 
 from __future__ import annotations
 
@@ -10,15 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
-from espalier.errors import RowError
+from espalier.errors import EspalierError, RowError
 from espalier.formats.fields import Malformed, encodable
 from espalier.formats.files import records
 from espalier.formats.text import COMPRESSED, DAMAGED, open_bytes, plain_suffix
-from espalier.knowledge.chunks import first_heading
+from espalier.knowledge import readers
 from espalier.knowledge.encodings import decode
+from espalier.knowledge.headings import first_heading
 from espalier.knowledge.hypertext import declared_encoding, extract
+from espalier.knowledge.places import Places
 
 MAX = 100_000_000  # bytes of one document
+CHANGED = "{name} changed while it was read; run the command again when nothing writes it."
 ROWS = (".jsonl", ".ndjson", ".json")
 
 _HTML = (".html", ".htm", ".xhtml")
@@ -31,7 +34,7 @@ class Document:
 
     `name` is its path relative to the folder, with forward slashes, or "file.jsonl#id" for a row of a file; `text` is
     what offsets refer to. Both are in Unicode's composed form (NFC). `notes` say what a reader should know about how
-    the file was read.
+    the file was read; `places` where its pages, slides or sheets begin in the text, in order.
     """
 
     name: str
@@ -39,6 +42,7 @@ class Document:
     text: str
     encoding: str = "utf-8"
     notes: tuple[str, ...] = ()
+    places: Places = ()
 
 
 def find_documents(folder: Path) -> list[tuple[str, Path]]:
@@ -73,8 +77,14 @@ def read_bytes(path: Path, name: str) -> bytes:
     """The bytes of a file, decompressed, at most `MAX` of them."""
     try:
         _check_regular(path, name)
-        with open_bytes(path) as file:
-            data = file.read(MAX + 1)
+        for _ in range(2):
+            before = version(path)
+            with open_bytes(path) as file:
+                data = file.read(MAX + 1)
+            if version(path) == before:
+                break
+        else:
+            raise RowError(CHANGED.format(name=name))
     except FileNotFoundError as problem:
         raise RowError(f"{name} is no longer there, or a link that leads nowhere.") from problem
     except DAMAGED as problem:
@@ -84,12 +94,34 @@ def read_bytes(path: Path, name: str) -> bytes:
     return data
 
 
+def version(path: Path) -> tuple[int, ...]:
+    """What changes when a file does."""
+    status = path.stat()
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
 def parse(data: bytes, name: str) -> Document:
-    """The document in the bytes of a file; its name says of which kind it is."""
+    """The document in the bytes of a file; its name says of which kind it is.
+
+    Raises:
+        RowError: it holds no text, or none that can be read.
+    """
+    try:
+        return _parsed(data, name)
+    except EspalierError:
+        raise
+    except Exception as problem:  # a parser may raise anything on a file that was made to break it
+        why = f"{type(problem).__name__}: {problem}"[:200]
+        raise RowError(f"{name} is damaged or of a form that is not known here ({why}).") from problem
+
+
+def _parsed(data: bytes, name: str) -> Document:
     if not data.strip():
         raise RowError(f"{name} is empty.")
     path = PurePath(name)
     path = PurePath(path.stem) if path.suffix.lower() in COMPRESSED else PurePath(path.name)
+    if found := readers.read(data, name, path.suffix.lower()):
+        return Document(name, found.title or path.stem, found.text, notes=found.notes, places=found.places)
     is_html = path.suffix.lower() in _HTML
     text, encoding, notes = decode(data, name, declared=declared_encoding(data) if is_html else "")
     text, title = _normal(text), ""
@@ -127,7 +159,10 @@ def read_rows(path: Path, name: str) -> Iterator[Document | str]:
 def _records(path: Path, name: str) -> Iterator[tuple[str, Any]]:
     try:
         _check_regular(path, name)
+        before = version(path)
         yield from records(path)
+        if version(path) != before:
+            yield path.name, Malformed("it changed while it was read", "run the command again when nothing writes it")
     except DAMAGED as problem:
         yield path.name, Malformed("it cannot be read", getattr(problem, "strerror", None) or str(problem))
 

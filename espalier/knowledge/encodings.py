@@ -25,7 +25,7 @@ NAMES = {
     "cp932": "Shift JIS (Japanese)",
     "cp1252": "cp1252 (Western European)",
 }
-REMEDY = "save it as text, Markdown or HTML"
+REMEDY = "save it as text, HTML or PDF"
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -35,14 +35,13 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _KINDS = {
-    b"%PDF-": "a PDF document",
-    b"PK\x03\x04": "an Office document or a ZIP archive",
-    b"\xd0\xcf\x11\xe0": "an old Office or HWP document",
     b"{\\rtf": "a rich text document",
     b"\x89PNG": "an image",
     b"\xff\xd8\xff": "an image",
     b"GIF8": "an image",
     b"SQLite format 3": "an SQLite database",
+    b"7z\xbc\xaf": "an archive",
+    b"Rar!": "an archive",
 }
 _CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 _TYPESET = "\u2018\u2019\u201c\u201d\u2013\u2014…€£°§«»·©®¿¡\xa0"
@@ -68,7 +67,7 @@ def decode(data: bytes, name: str, *, declared: str = "") -> tuple[str, str, tup
     sample = text[: 50 * _SAMPLE]
     if not encoding or len(_CONTROLS.findall(sample)) > 0.002 * len(sample):
         reason = "it holds binary data" if b"\0" in data or encoding else "its encoding is not known"
-        raise RowError(f"{name} is not text ({reason}); {REMEDY}, in UTF-8.")
+        raise RowError(f"{name} is not text ({reason}); {REMEDY} first, text in UTF-8.")
     notes = [] if encoding == "utf-8" else [f"read as {NAMES.get(encoding, encoding)}"]
     if damaged:
         notes.append(f"{damaged:,} invalid place{'s' if damaged > 1 else ''} replaced by \ufffd")

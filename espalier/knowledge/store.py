@@ -11,13 +11,17 @@ from espalier.errors import RunError
 from espalier.knowledge.chunks import Chunk
 from espalier.knowledge.database import Database
 from espalier.knowledge.documents import Document
+from espalier.knowledge.places import Places, place
 
-FORMAT = 1
+FORMAT = 2
 _OURS = 0x45535041  # "ESPA" in the file's header
 _SCHEMA = f"""
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE documents (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, digest TEXT NOT NULL, text TEXT NOT NULL);
+    id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, digest TEXT NOT NULL, places TEXT NOT NULL,
+    text TEXT NOT NULL);
+CREATE INDEX documents_of ON documents (name, digest);
+CREATE TABLE shown (name TEXT PRIMARY KEY, document INTEGER NOT NULL UNIQUE);
 CREATE TABLE passages (
     number INTEGER PRIMARY KEY AUTOINCREMENT, document INTEGER NOT NULL, title TEXT NOT NULL,
     start INTEGER NOT NULL, end INTEGER NOT NULL);
@@ -31,7 +35,10 @@ PRAGMA user_version = {FORMAT};
 
 @dataclass(frozen=True)
 class Passage:
-    """A stretch of a document, `text == store.text(document)[start:end]`, under a number that is never given twice."""
+    """A stretch of a document, `text == store.text(document)[start:end]`, under a number that is never given twice.
+
+    `place` is where that is for a reader, "page 3"; empty where the document has no such parts.
+    """
 
     number: int
     document: str
@@ -39,6 +46,7 @@ class Passage:
     start: int
     end: int
     text: str
+    place: str = ""
 
 
 class Store(Database):
@@ -46,11 +54,14 @@ class Store(Database):
 
     Every change is a transaction of its own, or part of one: `with store.transaction(): ...`. One process writes at a
     time; the others get a RunError. What reads the passages of one search asks inside `with store.snapshot(): ...`.
+
+    A document that is staged is kept and not seen; `publish` shows all of a new state at once. So what was read can be
+    committed now and then, and whoever searches sees the old state or the new one.
     """
 
     def __init__(self, path: Path, *, create: bool = False) -> None:
         super().__init__(path, create=create)
-        self._recent = (0, "")  # a document's id and text: neighbors in a ranking often come from one document
+        self._recent: tuple[int, str, Places] = (0, "", ())  # a document: neighbors in a ranking often come from one
 
     @classmethod
     def create(cls, path: Path, **meta: str) -> Store:
@@ -146,32 +157,40 @@ class Store(Database):
     # Documents and passages.
 
     def __len__(self) -> int:
-        return int(self._value("SELECT count(*) FROM passages"))
+        return int(self._value("SELECT count(*) FROM shown JOIN passages USING (document)"))
 
     def documents(self) -> list[str]:
         """The names of all documents, sorted."""
-        return [name for (name,) in self._rows("SELECT name FROM documents ORDER BY name")]
+        return [name for (name,) in self._rows("SELECT name FROM shown ORDER BY name")]
 
-    def digest(self, name: str) -> str | None:
-        """What was given as the digest of a document; None if it is not here."""
-        value = self._value("SELECT digest FROM documents WHERE name = ?", name)
-        return None if value is None else str(value)
+    def digests(self) -> dict[str, str]:
+        """What was given as the digest of each document, by its name."""
+        return dict(self._rows("SELECT shown.name, digest FROM shown JOIN documents ON id = document"))
 
     def text(self, name: str) -> str:
         """The whole text of a document, as offsets refer to it."""
-        value = self._value("SELECT text FROM documents WHERE name = ?", name)
-        if value is None:
-            raise RunError(f"there is no document {name!r} in {self.path}; it may have been removed since.")
-        return str(value)
+        return self._document(name)[0]
+
+    def place(self, name: str, start: int, end: int) -> str:
+        """Where a stretch of a document stands for a reader: "page 3"; "" where it has no such parts."""
+        return place(self._document(name)[1], start, end)
+
+    def _document(self, name: str) -> tuple[str, Places]:
+        one = "SELECT text, places FROM shown JOIN documents ON id = document WHERE shown.name = ?"
+        for text, places in self._rows(one, name):
+            return text, json.loads(places)
+        raise RunError(f"there is no document {name!r} in {self.path}; it may have been removed since.")
 
     def passages(self) -> Iterator[Passage]:
         """All passages in the order of their numbers, as they were when the first was asked for."""
-        each = """SELECT name, text, (
+        each = """SELECT documents.name, text, places, (
             SELECT json_group_array(json_array(number, title, start, end))
-            FROM (SELECT * FROM passages WHERE document = id ORDER BY number)) FROM documents ORDER BY id"""
-        for document, text, parts in self._rows(each):
+            FROM (SELECT * FROM passages WHERE document = id ORDER BY number))
+            FROM shown JOIN documents ON id = document ORDER BY id"""
+        for document, text, at, parts in self._rows(each):
+            places = json.loads(at)
             for number, title, start, end in json.loads(parts):
-                yield Passage(number, document, title, start, end, text[start:end])
+                yield Passage(number, document, title, start, end, text[start:end], place(places, start, end))
 
     def passage(self, number: int) -> Passage:
         """The passage of a number."""
@@ -179,35 +198,48 @@ class Store(Database):
             FROM passages JOIN documents ON id = document WHERE number = ?"""
         with self.snapshot():
             for name, title, start, end, document in self._rows(one, number):
-                known, text = self._recent
+                known, text, places = self._recent
                 if document != known:
-                    text = str(self._value("SELECT text FROM documents WHERE id = ?", document))
+                    [(text, at)] = self._rows("SELECT text, places FROM documents WHERE id = ?", document)
+                    places = json.loads(at)
                 if not self._writing:  # the id of a document that is rolled back is given again
-                    self._recent = (document, text)
-                return Passage(number, name, title, start, end, text[start:end])
+                    self._recent = (document, text, places)
+                return Passage(number, name, title, start, end, text[start:end], place(places, start, end))
         raise RunError(f"there is no passage {number} in {self.path}; the index has changed since it was searched.")
 
-    def replace(self, document: Document, digest: str, chunks: Sequence[Chunk]) -> None:
-        """Put a document and its passages in the place of what was there under its name."""
+    # Changes.
+
+    def stage(self, document: Document, digest: str, chunks: Sequence[Chunk]) -> None:
+        """Keep a document and its passages for `publish`."""
         with self.transaction():
-            self._remove(document.name)
-            add = "INSERT INTO documents (name, digest, text) VALUES (?, ?, ?) RETURNING id"
-            made = self._value(add, document.name, digest, document.text)
+            add = "INSERT INTO documents (name, digest, places, text) VALUES (?, ?, ?, ?) RETURNING id"
+            made = self._value(add, document.name, digest, json.dumps(document.places), document.text)
             put = "INSERT INTO passages (document, title, start, end) VALUES (?, ?, ?, ?)"
             for chunk in chunks:
                 self._run(put, made, chunk.title, chunk.start, chunk.end)
-            self._changed()
+
+    def is_staged(self, name: str, digest: str) -> bool:
+        """Whether a document waits for `publish`, or is shown already."""
+        return self._value("SELECT 1 FROM documents WHERE name = ? AND digest = ?", name, digest) is not None
+
+    def publish(self, wanted: Mapping[str, str]) -> None:
+        """Show these documents, given by name and digest and staged before, and forget all others."""
+        with self.transaction():
+            known = self.digests()
+            for name in known.keys() - wanted.keys():
+                self._run("DELETE FROM shown WHERE name = ?", name)
+            find = "SELECT name, max(id) FROM documents WHERE name = ? AND digest = ?"
+            for name, digest in wanted.items():
+                if known.get(name) != digest:
+                    self._run(f"INSERT OR REPLACE INTO shown {find}", name, digest)
+            if known != wanted:
+                self.set_meta("generation", str(self.generation + 1))
+            hidden = list(self._rows("SELECT id FROM documents WHERE id NOT IN (SELECT document FROM shown)"))
+            for (document,) in hidden:
+                self._run("DELETE FROM documents WHERE id = ?", document)
+                self._run("DELETE FROM passages WHERE document = ?", document)
 
     def remove(self, name: str) -> None:
         """Forget a document and its passages."""
         with self.transaction():
-            if self._remove(name):
-                self._changed()
-
-    def _remove(self, name: str) -> bool:
-        known = self._value("DELETE FROM documents WHERE name = ? RETURNING id", name)
-        self._run("DELETE FROM passages WHERE document = ?", known)
-        return known is not None
-
-    def _changed(self) -> None:
-        self.set_meta("generation", str(self.generation + 1))
+            self.publish({other: digest for other, digest in self.digests().items() if other != name})

@@ -10,12 +10,14 @@ from pathlib import Path
 from espalier.errors import RowError, RunError
 from espalier.formats.files import note
 from espalier.formats.text import DAMAGED, open_bytes, plain_suffix
-from espalier.knowledge.chunks import cut
+from espalier.knowledge.chunks import Chunk, cut
 from espalier.knowledge.documents import Document, find_documents, is_rows, parse, read_bytes, read_rows
+from espalier.knowledge.lengths import Length
 from espalier.knowledge.store import Store
 
 DOCUMENTS_PER_COMMIT = 100
 CHARACTERS_PER_COMMIT = 5_000_000
+CHARACTERS = "characters"
 
 Progress = Callable[[int, int, str], None]  # documents done, documents in all (an estimate), the document's name
 
@@ -24,7 +26,8 @@ Progress = Callable[[int, int, str], None]  # documents done, documents in all (
 class Synced:
     """What a run did: counts of documents, and by name what could not be read and what is worth telling.
 
-    Of the documents that changed, `recut` are the same as before and were cut again, at another size or overlap.
+    Of the documents that changed, `recut` are the same as before and were cut again, in another manner; of those that
+    were added or changed, `resumed` were read by a run that was interrupted.
     """
 
     added: int = 0
@@ -32,33 +35,69 @@ class Synced:
     removed: int = 0
     unchanged: int = 0
     recut: int = 0
+    resumed: int = 0
     failed: dict[str, str] = field(default_factory=dict)
     notes: dict[str, tuple[str, ...]] = field(default_factory=dict)
     passages: int = 0
 
 
-def sync(store: Store, folder: Path, *, size: int = 700, overlap: int = 0, progress: Progress | None = None) -> Synced:
+@dataclass(frozen=True)
+class Cutting:
+    """How documents are cut, as `chunks.cut` has it; an index remembers it, and what is cut otherwise is cut again.
+
+    `unit` names what `length` counts, such as the model whose tokens they are.
+    """
+
+    size: int = 700
+    overlap: int = 0
+    chunker: str = "structure"
+    unit: str = CHARACTERS
+    length: Length | None = None
+
+    def __call__(self, document: Document) -> list[Chunk]:
+        """The passages of a document."""
+        return cut(
+            document.text, title=document.title, size=self.size, overlap=self.overlap, chunker=self.chunker,
+            length=self.length,
+        )  # fmt: skip
+
+    def described(self) -> dict[str, str]:
+        """What an index remembers of it."""
+        return {name: str(getattr(self, name)) for name in ("size", "overlap", "chunker", "unit")}
+
+
+def sync(
+    store: Store, folder: Path, *, size: int = 700, overlap: int = 0, chunker: str = "structure",
+    unit: str = CHARACTERS, length: Length | None = None, progress: Progress | None = None,
+) -> Synced:  # fmt: skip
     """Bring an index up to date with a folder of documents, or with one file.
 
-    What has been read is committed now and then, so that a run that is interrupted continues where it was. A file that
-    cannot be read is counted and leaves the index. The folder itself is never written.
+    What has been read is committed now and then and not yet seen, so that a run that is interrupted continues where it
+    was; all of it is shown at once at the end. A file that cannot be read is counted and leaves the index. The folder
+    itself is never written.
 
     Args:
         store: the index.
         folder: the documents.
-        size: characters of a passage at most.
-        overlap: characters of the passage before that a passage repeats.
+        size: the longest passage, in units.
+        overlap: how much of the passage before a passage repeats, in units.
+        chunker: what passages are made of, as `chunks.cut` has it.
+        unit: what size and overlap are in: characters, or the name of the model whose tokens `length` counts.
+        length: counts the units of a text, where they are not characters.
         progress: called after every document.
 
     Raises:
+        RecipeError: documents cannot be cut so.
         RowError: there is no document that can be read; the index then stays as it was.
         RunError: the index lies inside the folder, or another process is writing it.
     """
     refuse_inside(store.path, folder)
     files = find_documents(folder)
     if not files:
-        raise RowError(f"the folder {folder} holds no documents; put text, Markdown, HTML or JSONL files into it.")
-    run = _Run(store, size, overlap)
+        raise RowError(f"the folder {folder} holds no documents; put text, PDF, Office, HTML or JSONL files into it.")
+    cutting = Cutting(size, overlap, chunker, unit, length)
+    cutting(Document("", "", ""))  # what cannot be is refused before anything is read
+    run = _Run(store, cutting)
     with store.transaction():
         total = sum(_expected(path) for _, path in files) if progress else 0
         for done, name in enumerate(run.names(files), 1):
@@ -66,12 +105,11 @@ def sync(store: Store, folder: Path, *, size: int = 700, overlap: int = 0, progr
                 progress(done, max(done, total), name)
         if not run.seen:
             raise RowError(_nothing(folder, run.synced.failed))
-        for name in set(store.documents()) - run.seen:
-            store.remove(name)
-            run.synced.removed += 1
+        run.synced.removed = len(run.known.keys() - run.seen.keys())
+        store.publish(run.seen)
         store.set_errors(run.synced.failed)
         place = str(folder.resolve()).encode("utf-8", "replace").decode()  # a name need not be text
-        for name, value in (("folder", place), ("size", str(size)), ("overlap", str(overlap))):
+        for name, value in {"folder": place, **cutting.described()}.items():
             store.set_meta(name, value)
     run.synced.passages = len(store)
     return run.synced
@@ -104,9 +142,10 @@ def _nothing(folder: Path, failed: dict[str, str]) -> str:
 class _Run:
     """One pass over the files: what was seen, what is counted, and what is not yet committed."""
 
-    def __init__(self, store: Store, size: int, overlap: int) -> None:
-        self.store, self.size, self.overlap = store, size, overlap
-        self.seen: set[str] = set()
+    def __init__(self, store: Store, cutting: Cutting) -> None:
+        self.store, self.cutting, self.manner = store, cutting, " ".join(cutting.described().values())
+        self.known = store.digests()
+        self.seen: dict[str, str] = {}  # the digest of each document
         self.synced = Synced()
         self.documents = self.characters = 0  # written since the last commit
 
@@ -146,27 +185,35 @@ class _Run:
             self.synced.notes[name] = (told,)
 
     def digest(self, data: bytes) -> str:
-        return f"{hashlib.sha256(data).hexdigest()} {self.size} {self.overlap}"
+        return f"{hashlib.sha256(data).hexdigest()} {self.manner}"
 
     def is_known(self, name: str, digest: str) -> bool:
-        """Whether a document is in the index as it is now."""
+        """Whether a document is in the index as it is now, or waits to be shown."""
         if name in self.seen:
             raise RowError(f"{name}: another document has the same name; rename one of them.")
-        known = self.store.digest(name) == digest
-        if known:
-            self.seen.add(name)
+        is_shown = self.known.get(name) == digest
+        if is_shown:
             self.synced.unchanged += 1
-        return known
+        elif not self.store.is_staged(name, digest):
+            return False
+        else:
+            self.synced.resumed += 1
+            self.count(name, digest)
+        self.seen[name] = digest
+        return True
 
-    def put(self, document: Document, digest: str) -> None:
-        """Cut a new or changed document and write it."""
-        before = self.store.digest(document.name)
-        chunks = cut(document.text, title=document.title, size=self.size, overlap=self.overlap)
-        self.store.replace(document, digest, chunks)
-        self.seen.add(document.name)
+    def count(self, name: str, digest: str) -> None:
+        """A document is new or changed."""
+        before = self.known.get(name)
         self.synced.added += before is None
         self.synced.changed += before is not None
         self.synced.recut += before is not None and before.split()[0] == digest.split()[0]
+
+    def put(self, document: Document, digest: str) -> None:
+        """Cut a new or changed document and keep it."""
+        self.store.stage(document, digest, self.cutting(document))
+        self.seen[document.name] = digest
+        self.count(document.name, digest)
         if document.notes:
             self.synced.notes[document.name] = document.notes
         self.documents, self.characters = self.documents + 1, self.characters + len(document.text)

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from espalier import seeding
+from espalier.asking import started
 from espalier.contracts import Prompt, Sample
 from espalier.errors import ModelError, RecipeError, RowError
 from espalier.lm.address import Key, checked
@@ -17,10 +18,13 @@ from espalier.lm.cache import Cache, canonical, digest
 from espalier.lm.client import Client, in_threads
 from espalier.lm.counts import Counts
 from espalier.lm.failures import RefusedError, colon, message_of
+from espalier.lm.pieces import of_choice
 from espalier.messages import history_of, text_of
+from espalier.spending import carried, spend
 
 Body = dict[str, Any]
 
+_CONTINUE = {"continue_final_message": True, "add_generation_prompt": False}
 _NEEDS = (
     "log-probabilities of given completions need a server whose /completions answers `echo` together with `logprobs` "
     "for the tokens of the prompt, as vLLM does"
@@ -32,6 +36,7 @@ class Http:
 
     Answers of `complete` and `logprobs` are cached if there is a cache, those of `sample` never: the model behind the
     server may be in training. A server that lacks `n` is asked n times, one that refuses `logprobs` samples without.
+    Messages that end in the assistant's are an answer to go on with, which vLLM, SGLang and llama.cpp do.
 
     Args:
         model: the name that the server knows it by.
@@ -115,7 +120,7 @@ class Http:
         if not text:
             raise RowError("the prompt is empty, and a server does not score a text's first token; give a prompt.")
         given = sorted({text, *(text + completion for completion in completions)})
-        scored = dict(zip(given, in_threads(self._echo, given, self.concurrency), strict=True))
+        scored = dict(zip(given, in_threads(carried(self._echo), given, self.concurrency), strict=True))
         return [self._rest(scored[text], scored[text + completion], completion) for completion in completions]
 
     def sample(
@@ -134,7 +139,7 @@ class Http:
             body, first = part
             return [self._sample(choice) for choice in self._choices(body, n, seed, first, scored=True)]
 
-        return in_threads(ask, asked, self.concurrency)
+        return in_threads(carried(ask), asked, self.concurrency)
 
     def close(self) -> None:
         """Close the connections; the cache is its maker's to close."""
@@ -161,7 +166,10 @@ class Http:
         if n < 1 or temperature < 0 or max_tokens < 1:
             raise RecipeError("n and max_tokens must be at least 1, and temperature at least 0.")
         chat = self.endpoint == "chat"
-        asked = {"messages": history_of(prompt)} if chat else {"prompt": self._plain(prompt)}
+        before, begun = started(prompt)
+        asked: Body = {"messages": history_of(before)} if chat else {"prompt": self._plain(before) + begun}
+        if chat and begun:
+            asked = {"messages": [*asked["messages"], {"role": "assistant", "content": begun}], **_CONTINUE}
         return {"model": self.model, **asked, "temperature": temperature, "max_tokens": max_tokens}
 
     def _cached(self, request: Body, n: int, ask: Callable[[Sequence[int]], list[Any]]) -> list[Any]:
@@ -189,7 +197,7 @@ class Http:
             return self._ask({**body, "seed": _seed(seed, number)}, scored)[0]
 
         rest = range(first + len(found), first + n)
-        found += in_threads(ask, rest, self.concurrency)
+        found += in_threads(carried(ask), rest, self.concurrency)
         self._several = self._several and (n == 1 or not rest)
         return found
 
@@ -198,7 +206,12 @@ class Http:
         if scored and self._scored:
             with suppress(RefusedError):
                 return self._posted(self._path, {**body, "logprobs": True if self.endpoint == "chat" else 1})[0]
-        choices, _ = self._posted(self._path, body)
+        try:
+            choices, _ = self._posted(self._path, body)
+        except RefusedError as error:
+            if not body.keys() >= _CONTINUE.keys():
+                raise
+            raise ModelError(f"a server must go on with an answer that has begun, as vLLM does: {error}") from None
         self._scored = self._scored and not scored
         return choices
 
@@ -209,7 +222,9 @@ class Http:
         if not isinstance(choices, list) or not choices or not all(isinstance(choice, dict) for choice in choices):
             said = colon(message_of(reply)) or "; check that it speaks OpenAI's protocol"
             raise ModelError(f"{self.client.url}{path} answers without a choice{said}.")
-        return sorted(choices, key=lambda choice: choice.get("index") or 0), reply.get("usage") or {}
+        usage = reply.get("usage") or {}
+        spend(calls=1, **{name: usage.get(name) or 0 for name in ("prompt_tokens", "completion_tokens")})
+        return sorted(choices, key=lambda choice: choice.get("index") or 0), usage
 
     def _text(self, choice: Body) -> str:
         return text_of(choice.get("message") or {}) if self.endpoint == "chat" else str(choice.get("text") or "")
@@ -220,7 +235,8 @@ class Http:
         if not all(isinstance(logp, int | float) for logp in logps):
             logps = []
         ended = choice.get("finish_reason") not in ("length", "content_filter")
-        return Sample(self._text(choice), tuple(choice.get("token_ids") or ()), tuple(map(float, logps)), ended)
+        text, ids = self._text(choice), tuple(choice.get("token_ids") or ())
+        return Sample(text, ids, tuple(map(float, logps)), ended, of_choice(found, text) if logps else ())
 
     def _echo(self, text: str) -> list[list[Any]]:
         """The tokens of a text, each with its log-probability given those before it."""

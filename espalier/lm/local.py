@@ -6,23 +6,26 @@ import contextlib
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from espalier import seeding
+from espalier.asking import started
 from espalier.contracts import Prompt, Sample
 from espalier.errors import RecipeError, RowError
 from espalier.lm.counts import Counts
 from espalier.lm.generate import Batch, Sampling, evaluating
-from espalier.models.heads import base_of
+from espalier.lm.pieces import spelled
 from espalier.models.roles import Role
 from espalier.render import Ids, Renderer
+from espalier.spending import spend
 from espalier.trees.engine import Engine
 from espalier.trees.forest import Forest
 from espalier.trees.tree import Tree
 
+SCORED = 4096  # tokens scored at once, or more where a model may: with fewer less is shared, more brings no more speed
 Picked = tuple[int, int, float]  # row, token, log-probability
 
 
@@ -42,7 +45,8 @@ class Local:
 
     A sample depends on the seed, its prompt and its number, not on what else is in the batch. Its log-probabilities are
     the model's own, at temperature 1 and before `top_p`, whatever it was sampled with. An answer stops at an end token
-    (which is the last of its ids, and not in its text), at `max_tokens`, or where the model's context is full.
+    (which is the last of its ids, and not in its text), at `max_tokens`, or where the model's context is full. Messages
+    that end in the assistant's are an answer that has begun: it is gone on with, and only what is new is returned.
 
     Args:
         model: an engine, or a role (the policy, a reference with its adapter switched off).
@@ -50,7 +54,7 @@ class Local:
         tokens_per_batch: prompts and answers held in memory at once, in tokens.
 
     Attributes:
-        context: tokens the model can read, None if it has no limit.
+        context: tokens the model can read beside its virtual ones, None if it has no limit.
         name: what the model is called where its answers are kept.
         counts: prompts and tokens so far.
     """
@@ -59,30 +63,45 @@ class Local:
         self.role = model if isinstance(model, Role) else Role(model)
         self.renderer = renderer
         self.tokens_per_batch = tokens_per_batch
-        config = base_of(self.role.inner.model).config.get_text_config()
-        self.context: int | None = getattr(config, "max_position_embeddings", None)
+        self.context = self.role.longest
         self.name, self.counts = self.role.describe, Counts()
 
     def complete(
         self, prompt: Prompt, *, n: int = 1, temperature: float = 0.0, max_tokens: int = 256, seed: int = 0
     ) -> list[str]:
         """The texts of n answers."""
-        found = self.sample([prompt], n=n, temperature=temperature, max_tokens=max_tokens, seed=seed)
+        ids = [self._ids(prompt)]
+        found = self.sample_ids(ids, n=n, temperature=temperature, max_tokens=max_tokens, seed=seed)
         return [sample.text for sample in found[0]]
 
     def logprobs(self, prompt: Prompt, completions: Sequence[str]) -> list[float]:
         """log p(completion, end of turn included | prompt) in nats; the prompt is computed once."""
-        paths = [self.renderer.completion(prompt, completion) for completion in completions]
-        longest = max((len(path.ids) for path in paths), default=0)
+        return self.logprobs_many([(prompt, completions)])[0]
+
+    def logprobs_many(self, asked: Sequence[tuple[Prompt, Sequence[str]]]) -> list[list[float]]:
+        """The same for several prompts; what they begin with alike is computed once for each batch."""
+        trees = [
+            Tree.of([self.renderer.completion(prompt, completion)])
+            for prompt, completions in asked
+            for completion in completions
+        ]
+        longest = max((tree.longest for tree in trees), default=0)
         if self.context is not None and longest > self.context:
             raise RowError(
                 f"prompt and completion are {longest} tokens and the model reads {self.context}; shorten them."
             )
-        forest = Forest.plant([Tree.of([path]) for path in paths], device=self.role.device)
-        with evaluating(self.role.inner.model):
-            found: list[float] = self.role.completion_logps(forest).tolist()
-        self._count([path.ids for path in paths], [])
-        return found
+        forest = Forest.plant(trees, device=self.role.device)
+        found = [0.0] * len(trees)
+        with self._answering():
+            budget = min(self.tokens_per_batch, max(SCORED, self.role.max_tokens or 0))
+            for piece in forest.pieces(budget, shared=self.role.inner.layout == "trees"):
+                part = forest.select(piece)
+                sums = part.sum_tokens(self.role.inner(part)["logps"]).tolist()
+                for number, value in zip(piece, sums, strict=True):
+                    found[number] = value
+        self._count([path.ids for path in forest.paths], [])
+        values = iter(found)
+        return [[next(values) for _ in completions] for _, completions in asked]
 
     def sample(
         self,
@@ -94,9 +113,10 @@ class Local:
         max_tokens: int = 256,
         seed: int = 0,
     ) -> list[list[Sample]]:
-        """n samples for each prompt."""
-        ids = [self.renderer.prompt(prompt) for prompt in prompts]
-        return self.sample_ids(ids, n=n, temperature=temperature, top_p=top_p, max_tokens=max_tokens, seed=seed)
+        """n samples for each prompt, with the text of each token."""
+        ids = [self._ids(prompt) for prompt in prompts]
+        found = self.sample_ids(ids, n=n, temperature=temperature, top_p=top_p, max_tokens=max_tokens, seed=seed)
+        return [[replace(sample, tokens=self._tokens(sample)) for sample in samples] for samples in found]
 
     def sample_ids(
         self,
@@ -137,7 +157,7 @@ class Local:
     ) -> Iterator[str]:
         """Pieces of the text that `sample` would give, as soon as their characters are whole."""
         sampling = Sampling(temperature, top_p, max_tokens, seed)
-        steps = self._steps(self._rows([self.renderer.prompt(prompt)], 1, sampling), sampling)
+        steps = self._steps(self._rows([self._ids(prompt)], 1, sampling), sampling)
         written: list[int] = []
         shown = ""
         while picked := self._next(steps):
@@ -150,9 +170,25 @@ class Local:
             yield rest
 
     def _count(self, prompts: Sequence[Ids], samples: Sequence[Sample]) -> None:
+        read, written = sum(map(len, prompts)), sum(len(sample.ids) for sample in samples)
+        spend(calls=len(prompts), prompt_tokens=read, completion_tokens=written)
         self.counts.calls += len(prompts)
-        self.counts.prompt_tokens += sum(map(len, prompts))
-        self.counts.completion_tokens += sum(len(sample.ids) for sample in samples)
+        self.counts.prompt_tokens += read
+        self.counts.completion_tokens += written
+
+    def _ids(self, prompt: Prompt) -> Ids:
+        """What the model sees before it writes: a prompt, and the answer to it if that has begun."""
+        before, begun = started(prompt)
+        if not begun:
+            return self.renderer.prompt(prompt)
+        ids = self.renderer.completion(before, begun).ids
+        return ids[:-1] if ids[-1] in self.renderer.stop_ids else ids
+
+    def _tokens(self, sample: Sample) -> tuple[str, ...]:
+        """The text of each token of a sample; its end has none."""
+        ended = sample.ids[-1] in self.renderer.stop_ids
+        tokens = spelled(self.renderer.decode, sample.ids[:-1] if ended else sample.ids)
+        return (*tokens, "") if ended else tokens
 
     def _next(self, steps: Iterator[list[Picked]]) -> list[Picked] | None:
         """One step; between steps the model is left as it was, since the caller may use it."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from espalier.contracts import Prompt, Sample
 from espalier.errors import ModelError
+from espalier.spending import spend
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,8 @@ class Scripted:
     """Answers from a script, and remembers what it was asked.
 
     Args:
-        replies: texts, said one after the other over prompts and samples; or one function from prompt to reply.
+        replies: texts, or samples with their log-probabilities, said one after the other over prompts and samples; or
+            one function from prompt to reply.
         logprob: log-probability of a completion given a prompt, in nats.
 
     Attributes:
@@ -32,7 +34,9 @@ class Scripted:
     """
 
     def __init__(
-        self, *replies: str | Callable[[Prompt], str], logprob: Callable[[Prompt, str], float] | None = None
+        self,
+        *replies: str | Sample | Callable[[Prompt], str | Sample],
+        logprob: Callable[[Prompt, str], float] | None = None,
     ) -> None:
         self.replies = replies
         self.logprob = logprob
@@ -43,29 +47,33 @@ class Scripted:
         self, prompt: Prompt, *, n: int = 1, temperature: float = 0.0, max_tokens: int = 256, seed: int = 0
     ) -> list[str]:
         """The next n replies."""
-        self.calls.append(Call(prompt, n, temperature, max_tokens, seed))
-        return [self._next(prompt) for _ in range(n)]
+        return [sample.text for sample in self._said_to(Call(prompt, n, temperature, max_tokens, seed))]
 
     def logprobs(self, prompt: Prompt, completions: Sequence[str]) -> list[float]:
         """What the function says, per completion."""
         if self.logprob is None:
             raise ModelError("this scripted model has no log-probabilities; give it logprob=function.")
+        spend(calls=1)
         return [self.logprob(prompt, completion) for completion in completions]
 
     def sample(
         self, prompts: Sequence[Prompt], *, n: int = 1, temperature: float = 1.0, max_tokens: int = 256, seed: int = 0
     ) -> list[list[Sample]]:
-        """The next n replies for each prompt, as samples without token ids."""
-        return [
-            [Sample(text) for text in self.complete(p, n=n, temperature=temperature, max_tokens=max_tokens, seed=seed)]
-            for p in prompts
-        ]
+        """The next n replies for each prompt; a text is a sample without token ids."""
+        return [self._said_to(Call(prompt, n, temperature, max_tokens, seed)) for prompt in prompts]
 
-    def _next(self, prompt: Prompt) -> str:
-        first = self.replies[0] if self.replies else None
-        if first is not None and not isinstance(first, str):
+    def _said_to(self, call: Call) -> list[Sample]:
+        self.calls.append(call)
+        spend(calls=1)
+        said = [self._next(call.prompt) for _ in range(call.n)]
+        return [Sample(reply) if isinstance(reply, str) else reply for reply in said]
+
+    def _next(self, prompt: Prompt) -> str | Sample:
+        first = self.replies[0] if self.replies else ""
+        if callable(first):
             return first(prompt)
         if self._said == len(self.replies):
             raise ModelError(f"the script has {len(self.replies)} replies and was asked for one more.")
         self._said += 1
-        return str(self.replies[self._said - 1])
+        reply = self.replies[self._said - 1]
+        return reply(prompt) if callable(reply) else reply

@@ -20,16 +20,17 @@ _ARTICLES = re.compile(r"\b(a|an|the)\b")
 def normalized(text: str, lang: str) -> str:
     """A text as answers are compared, after Unicode's NFKC.
 
-    en: SQuAD's script (Rajpurkar et al., 2016): lower case, no punctuation, no articles, single spaces.
+    en, id: SQuAD's script (Rajpurkar et al., 2016): lower case, no punctuation, no English articles, single spaces.
+        XQuAD and TyDi QA (Clark et al., 2020), which has Indonesian, apply it to every language.
     ko: KorQuAD's (Lim et al., 2019): quotes and brackets become spaces, then the same without articles.
-    zh, ja: CMRC's (Cui et al., 2019): lower case, neither punctuation nor spaces.
+    zh, ja: CMRC's (Cui et al., 2019): lower case, no punctuation; nor spaces, which its script keeps inside.
 
     Punctuation is Unicode's and ASCII's; the two older scripts know only ASCII's.
     """
     text = unicodedata.normalize("NFKC", text).lower()
     text = _QUOTES.sub(" ", text) if lang == "ko" else text
     text = "".join(c for c in text if c not in string.punctuation and not unicodedata.category(c).startswith("P"))
-    text = _ARTICLES.sub(" ", text) if lang == "en" else text
+    text = _ARTICLES.sub(" ", text) if lang in ("en", "id") else text
     return ("" if lang in ("zh", "ja") else " ").join(text.split())
 
 

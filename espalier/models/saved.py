@@ -82,5 +82,6 @@ def _unfilled(model: Any, folder: str) -> str | None:
 
     with safe_open(str(Path(folder) / "adapter_model.safetensors"), "pt") as file:
         held = set(file.keys())
-    wanted = set(get_peft_model_state_dict(model, adapter_name=model.active_adapter, save_embedding_layers=False))
+    with quietly():
+        wanted = set(get_peft_model_state_dict(model, adapter_name=model.active_adapter, save_embedding_layers=False))
     return min(wanted ^ held, default=None)

@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
-from espalier import reading
+from espalier import asking, reading
+from espalier.asking import Asked
 from espalier.catalogue import method
-from espalier.citing import cite
-from espalier.contracts import LM, Answer, Hit, Retriever
-from espalier.errors import RecipeError, RunError
-
-CHARACTERS = 3  # of a token, where the model's own count is not to be had; most texts have more
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A question ready for a model: the prompt, the passages in it, and what is worth telling about them."""
-
-    prompt: str
-    hits: tuple[Hit, ...]  # none: there is nothing to read
-    note: str = ""
+from espalier.contracts import LM, Answer, Retriever
+from espalier.errors import RecipeError
+from espalier.spending import counting
 
 
 @method(paper="arXiv:2005.11401")
@@ -29,6 +19,8 @@ class RetrieveThenRead:
     """Answer from the k best passages, quoting the sentences that say it, each quote checked against its document.
 
     Inputs: questions; a model and a retriever.
+    Relations: rag/flare searches again while it writes; rag/crag doubts what was found; rag/self_rag reads passages one
+    by one.
     Departs from the paper: all passages stand in one prompt instead of one each, and neither part is trained, as has
     become usual; the reply quotes its evidence first, so that it can be checked.
     """
@@ -44,46 +36,39 @@ class RetrieveThenRead:
             raise RecipeError(f"rag/retrieve_then_read: k is {self.k}; it must be at least 1.")
 
     def solve(self, question: str) -> Answer:
-        asked = self.ask(question)
-        reply = self.lm.complete(asked.prompt, max_tokens=self.max_tokens)[0] if asked.hits else ""
-        return self.conclude(asked, reply)
+        with counting() as spent:
+            asked = self.ask(question)
+            reply = self.lm.complete(asked.prompt, max_tokens=self.max_tokens)[0] if asked.hits else ""
+        return self._concluded(asked, reply, spent)
 
     def ask(self, question: str) -> Asked:
-        """Retrieve, and show as many of the best passages as the model's context holds.
+        """Retrieve, and show as many of the best passages as the model's context holds; none: there is nothing to read.
 
         Raises:
             RunError: it does not even hold the best one.
         """
-        hits = tuple(self.retriever.search(question, self.k))
-        context = getattr(self.lm, "context", None)
-        for count in range(len(hits), 0, -1):
-            prompt = self._prompt(question, hits[:count])
-            if context is None:
-                return Asked(prompt, hits)
-            tokens = self._tokens(prompt)
-            if tokens <= context - min(self.max_tokens, context // 4):
-                note = f"the model reads {context:,} tokens, so it is shown {count} of {len(hits)} passages"
-                return Asked(prompt, hits[:count], note if count < len(hits) else "")
-        if not hits:
-            return Asked("", (), "no passage has a word of the question")
-        raise RunError(
-            f"the model reads {context:,} tokens, and the question with its best passage has {tokens:,}. Ask a shorter "
-            "question, index with smaller passages (--size), or take a model that reads more."
-        )
+        with counting() as spent:
+            hits = asking.search(self.retriever, question, self.k)
+            if not hits:
+                return Asked("", (), asking.UNFOUND, spent)
+            asked = asking.ask(self.lm, question, hits, instruction=self.instruction, max_tokens=self.max_tokens)
+        return replace(asked, spent=spent)
 
     def conclude(self, asked: Asked, reply: str) -> Answer:
-        """The answer in a model's reply to the prompt, with its quotes looked up in the passages that it was shown."""
-        found = reading.read(reply)
-        shown = [f"shown {hit.document}, characters {hit.start} to {hit.start + len(hit.text)}" for hit in asked.hits]
-        trace = (*shown, *filter(None, [asked.note]), f"replied {reply!r}")
-        return Answer(
-            found.answer or reading.ABSTAINED, () if found.abstained else cite(found.quotes, asked.hits), trace
-        )
+        """The answer in a model's reply to the prompt, which may have been streamed."""
+        spent = dict(asked.spent)
+        if asked.hits:
+            amounts = {
+                "calls": 1,
+                "prompt_tokens": self._tokens(asked.prompt),
+                "completion_tokens": self._tokens(reply),
+            }
+            spent |= {name: spent.get(name, 0) + amount for name, amount in amounts.items()}
+        return self._concluded(asked, reply, spent)
 
-    def _prompt(self, question: str, hits: Sequence[Hit]) -> str:
-        passages = [(" ".join(hit.title.split()), hit.text) for hit in hits]  # on one line, whatever a document says
-        return reading.prompt(question, passages, instruction=self.instruction)
+    def _concluded(self, asked: Asked, reply: str, spent: Mapping[str, int]) -> Answer:
+        trace = (*asking.shown(asked.hits), *filter(None, [asked.note]), f"replied {reply!r}")
+        return asking.conclude(reply, asked.hits, trace, spent)
 
-    def _tokens(self, prompt: str) -> int:
-        renderer = getattr(self.lm, "renderer", None)
-        return len(renderer.prompt(prompt)) if renderer is not None else len(prompt) // CHARACTERS + 1
+    def _tokens(self, text: str) -> int:
+        return asking.count_tokens(self.lm, text)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
-from espalier.analysis import Analyzer
 from espalier.catalogue import method
-from espalier.contracts import Hit
-from espalier.errors import RecipeError, RowError
-from espalier.lexical import LexicalIndex, TermScores, engine, searched
+from espalier.errors import RecipeError
+from espalier.lexical import BLOB, Lexical, TermScores, engine, numbered
 
 DELTA = {"bm25l": 0.5, "bm25+": 1.0}  # Lv and Zhai, 2011
 
@@ -58,12 +56,14 @@ def bm25_score(
 
 @method(paper="doi:10.1561/1500000019")
 @dataclass(frozen=True)
-class BM25:
+class BM25(Lexical):
     """Rank documents by the query's terms they have, rare terms first, repetition and length held back.
 
     Inputs: documents with text and perhaps a title, which is searched as part of the text.
     Departs from the paper: the lucene variant leaves out the factor k1 + 1, which changes no ranking.
     """
+
+    blob: ClassVar[str] = BLOB
 
     k1: float = 0.9  # Anserini's; 1.2 with b = 0.75 is Lucene's
     b: float = 0.4
@@ -77,15 +77,6 @@ class BM25:
                 f"retrievers/bm25: k1 is {self.k1} and b is {self.b}; k1 is at least 0, b between 0 and 1."
             )
 
-    @property
-    def analyzer(self) -> Analyzer:
-        """What makes text terms."""
-        return Analyzer(self.stem, self.stopwords)
-
-    def index(self, documents: Sequence[Hit]) -> LexicalIndex:
-        """The documents (their scores do not matter), ready to be searched."""
-        return LexicalIndex(self.scores(map(searched, documents)), self.analyzer, documents.__getitem__)
-
     def scores(self, texts: Iterable[str]) -> TermScores:
         """The score of every term in every text.
 
@@ -93,10 +84,7 @@ class BM25:
             RowError: there is not one term.
             RunError: bm25s is not installed.
         """
-        terms: dict[str, int] = {}
-        ids = [[terms.setdefault(term, len(terms)) for term in self.analyzer(text)] for text in texts]
-        if not terms:
-            raise RowError(f"none of the {len(ids)} passages has a word to search for. Give text in words.")
+        terms, ids = numbered(texts, self.analyzer)
         built = engine(k1=self.k1, b=self.b, method=self.variant, delta=DELTA.get(self.variant, 0.0))
         built.index((ids, terms), create_empty_token=False, show_progress=False)
         values, starts = built.scores["data"], built.scores["indptr"]

@@ -9,7 +9,7 @@ from espalier.contracts import Moment
 from espalier.errors import RecipeError
 from espalier.objectives.sft import SFT
 from espalier.train.step import optimize
-from tests.adapters.kinds import adapter_of, attached, moved, rows, steps, trained
+from tests.adapters.kinds import adapter_of, attached, logps, moved, opened, rows, saved, steps, trained
 from tests.train.toys import models_of, prepared
 
 LAYERS = 14
@@ -50,6 +50,14 @@ def test_the_active_ranks_follow_the_budget():
         assert report["penalty"] > 0
     assert budget == 2 * LAYERS
     assert len(set(active(model).values())) > 1, "layers differ in what they need"
+
+
+@pytest.mark.parametrize(("total", "mean"), [(1, 4), (2, 2), (3, 2)])
+def test_a_run_of_few_steps_keeps_the_ranks_it_is_to_keep(total, mean, tmp_path):
+    model = attached("adalora")
+    steps("adalora", model, total, 1e-2)
+    assert sum(active(model).values()) == mean * LAYERS
+    assert_close(logps(opened(saved(model, tmp_path / "adapter"))), logps(model), rtol=1e-6, atol=1e-6)
 
 
 def test_the_penalty_pulls_towards_orthogonal():

@@ -2,14 +2,17 @@
 
 import io
 import json
+import re
 
 import pytest
 from rich.console import Console
 
-from espalier.cli import asking, main
+from espalier import settings
+from espalier.cli import answers, main
 from espalier.contracts import Hit
 from espalier.indexing import index
 from espalier.lm.local import Local
+from tests.lm.server import Reply, Server
 from tests.models_on_disk import save_model
 
 QUESTION = "Where was Belmi born?"
@@ -19,6 +22,8 @@ REPLY = ["Quote: Belmi was ", "born in Kastel.\nQuote: She was tall.", "\nAnswer
 @pytest.fixture(autouse=True)
 def kb(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ESPALIER_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(settings, "_said", set())
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "belmi.md").write_text("# Belmi\n\nBelmi was born in\nKastel. \x1b[31mRed.", encoding="utf-8")
     (tmp_path / "docs" / "tea.txt").write_text("차는 80도에서 우린다.", encoding="utf-8")
@@ -53,7 +58,7 @@ def test_words_of_korean_are_marked_too(capsys):
 
 
 def test_on_a_terminal_the_words_are_bold():
-    text = asking.marked("red fox", [(4, 7)], color=True)
+    text = answers.marked("red fox", [(4, 7)], color=True)
     assert text.plain == "red fox" and [(s.start, s.end, s.style) for s in text.spans] == [(4, 7, "bold green")]
 
 
@@ -91,16 +96,41 @@ def test_a_real_model_answers_something(tmp_path, capsys):
     assert "no source is quoted; shown were:" in said
 
 
-def test_without_quotes_the_shown_passages_are_named():
+def test_without_quotes_the_shown_passages_are_named_with_their_place():
     out = Console(file=io.StringIO(), width=80)
-    asking.print_sources(out, asking.Answer("Kastel"), [Hit("a.md", 1.0, "abc", start=1_000)])
-    assert "a.md, characters 1,000 to 1,003" in out.file.getvalue()
+    hit = Hit("a.pdf", 1.0, "abc", start=1_000, place="page 3")
+    answers.print_sources(out, answers.Answer("Kastel", hits=(hit,)))
+    assert "a.pdf, page 3, characters 1,000 to 1,003" in out.file.getvalue()
+
+
+def test_why_a_passage_stands_where_it_does(capsys):
+    assert main(["ask", "kb", QUESTION, "--explain"]) == 0
+    assert re.search(r"score [\d.]+: \w+ [\d.]+", capsys.readouterr().out)
+    assert main(["ask", "kb", QUESTION, "--explain", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["passages"][0]["explanation"][0][1] > 0
+
+
+@pytest.fixture
+def server():
+    found = Server()
+    yield found
+    found.stop()
+
+
+def test_a_server_answers_and_a_setting_names_it(server, tmp_path, capsys):
+    reply = {"choices": [{"message": {"content": "".join(REPLY)}}]}
+    server.answer = lambda asked: Reply(reply if asked.body else {"data": [{"id": "small"}]})
+    (tmp_path / "espalier.toml").write_text(f'lm = "{server.url}"', encoding="utf-8")
+    assert main(["ask", "kb", QUESTION]) == 0
+    said = capsys.readouterr()
+    assert "Kastel" in said.out and "verified" in said.out and f"lm = {server.url}" in said.err
+    assert server.asked[-1].body["model"] == "small"
 
 
 @pytest.mark.parametrize("named", [[], ["--model", "model"]])
 def test_nothing_found_is_said_and_no_model_is_asked(named, model, capsys):
     assert main(["ask", "kb", "zebra", *named]) == 0
-    assert capsys.readouterr().out.strip() == asking.NOTHING and not model
+    assert capsys.readouterr().out.strip() == answers.NOTHING and not model
 
 
 @pytest.mark.parametrize(
@@ -113,6 +143,10 @@ def test_nothing_found_is_said_and_no_model_is_asked(named, model, capsys):
         (["kb", "hi", "--k", "-1"], "--k"),
         (["kb", "hi", "--model", "a", "--from", "b"], "both name the model"),
         (["kb", "hi", "--model", "./nowhere"], "./nowhere"),
+        (["kb", "hi", "--from", "a", "--lm", "http://h/v1"], "--from and --lm"),
+        (["kb", "hi", "--with", "bm52"], "Did you mean 'bm25'?"),
+        (["kb", "hi", "--with", "retrieve_then_read"], "asks a language model; name it with --model or --lm"),
+        (["kb", "hi", "--set", "k1=2"], "is no setting of a part"),
     ],
 )
 def test_what_cannot_be_is_one_sentence(words, sentence, capsys):

@@ -1,5 +1,7 @@
 """`espalier index` as it is typed."""
 
+from pathlib import Path
+
 import pytest
 
 from espalier.cli import indexing, main
@@ -23,6 +25,7 @@ def test_what_was_read_is_said_line_by_line(capsys):
     assert labels["failed"] == "empty.txt is empty."
     assert labels["note"].startswith("서울.txt: read as cp949")
     assert labels["passages"] == "2 of at most 700 characters"
+    assert labels["search"] == "bm25"
     assert labels["index"].startswith("kb, ") and labels["index"].endswith(" s")
     assert labels["next"] == "espalier ask kb 'Your question?'"
 
@@ -33,7 +36,7 @@ def test_the_second_run_says_what_changed(docs, capsys):
     assert main(["index", "docs", "--out", "kb", "--size", "20"]) == 0
     said = capsys.readouterr().out
     assert "documents   1 changed, 1 removed, 1 failed\n" in said
-    assert "1 of the changed only cut again, at the new size" in said
+    assert "1 of the changed only cut again, in the new manner" in said
 
 
 def test_many_failures_are_shortened(docs, capsys):
@@ -71,3 +74,11 @@ def test_ctrl_c_says_that_the_same_command_goes_on(monkeypatch, capsys):
     monkeypatch.setattr(indexing, "make", stop)
     assert main(["index", "docs", "--out", "kb"]) == 130
     assert "the same command goes on from here" in capsys.readouterr().err
+
+
+def test_what_the_index_keeps_is_said(capsys):
+    indexing.index(Path("docs"), Path("kb"), retrievers=["tf_idf"], chunker="sentence", overlap=5, size=50)
+    said = capsys.readouterr().out
+    assert "search      bm25, tf_idf\n" in said and "of at most 50 characters\n" in said
+    indexing.index(Path("docs"), Path("kb"))
+    assert "search      bm25, tf_idf\n" in capsys.readouterr().out

@@ -8,8 +8,8 @@ import pytest
 
 from espalier.errors import RunError
 from espalier.evaluation.report import SHOWN, chosen, scores, span, worse, write_report
-from espalier.evaluation.wording import NO_EVALUATION
-from tests.evaluation.runs import audit, difference, write_run
+from espalier.evaluation.wording import NO_EVALUATION, OWN_ANSWERS
+from tests.evaluation.runs import audit, difference, general, write_run
 
 EVIL = "<script>alert(1)</script>&<b>"
 VOID = {"meta", "br"}
@@ -103,6 +103,19 @@ def test_pairs_are_shown_with_their_margins(tmp_path):
     pair |= {"margin_base": 0.0, "margin_tuned": 1.5}
     _, words = read(write_run(tmp_path / "run", samples=[pair]))
     assert "chosen over rejected by 0 nats before, 1.50 after" in words and "assistant: bad" in words
+
+
+def test_what_was_forgotten_stands_beside_what_was_gained(tmp_path):
+    folder = write_run(tmp_path / "run", differences=[difference("F1")])
+    gained = json.loads((folder / "evaluation.json").read_text())
+    (folder / "evaluation.json").write_text(json.dumps(gained | {"general": general()}), encoding="utf-8")
+    _, words = read(folder)
+    assert "forgot: perplexity on general rows 12.1 to 14.9" in words and "What was forgotten" in words
+    assert "+18 to +27 %" in words and "became less likely by 0.208 nats per token (0.166 to 0.239)" in words
+    (folder / "evaluation.json").write_text(json.dumps({"general": general(what=OWN_ANSWERS)}), encoding="utf-8")
+    assert "how far the model has moved, and not yet a loss" in read(folder)[1]
+    (folder / "evaluation.json").write_text('{"general": {"what": "x", "problem": "no room"}}', encoding="utf-8")
+    assert "This cannot be said of x: no room." in read(folder)[1]
 
 
 def test_samples_are_chosen_by_the_seed():

@@ -2,8 +2,20 @@
 
 import pytest
 
-from espalier.evaluation.wording import NO_EVALUATION, duration, listed, number, outcome, share, signed, verdict
-from tests.evaluation.runs import difference
+from espalier.evaluation.wording import (
+    NO_EVALUATION,
+    OWN_ANSWERS,
+    duration,
+    forgot,
+    listed,
+    number,
+    outcome,
+    percent,
+    share,
+    signed,
+    verdict,
+)
+from tests.evaluation.runs import difference, general
 
 
 @pytest.mark.parametrize(
@@ -61,3 +73,36 @@ def test_a_new_reward_model_is_told_by_its_accuracy():
     found["after"]["metrics"]["pair_accuracy"] |= {"low": None, "n": 1}
     assert outcome(found).endswith("in 75 % of 1 rows.")
     assert outcome({}) == outcome({"after": None}) == NO_EVALUATION
+
+
+@pytest.mark.parametrize(
+    ("found", "text"),
+    [
+        (general(), "forgot: perplexity on general rows 12.1 to 14.9 (+18 to +27 %, 64 rows)"),
+        (
+            general(what=OWN_ANSWERS),
+            "moved: perplexity on its own earlier answers 12.1 to 14.9 (+18 to +27 %, 64 rows)",
+        ),
+        (general(word="cannot say", low=-0.004, high=0.012), "forgot nothing that shows: perplexity on general rows"),
+        (general(word="gained", low=-0.2, high=-0.1), "not forgotten, but gained: perplexity on general rows"),
+        ({"what": "general rows", "problem": "no room"}, ""),
+        (None, ""),
+    ],
+)
+def test_what_was_forgotten_is_said_or_that_it_may_only_have_moved(found, text):
+    assert forgot(found).startswith(text) and bool(forgot(found)) == bool(text)
+
+
+def test_gain_and_loss_stand_in_one_sentence():
+    told = outcome({"differences": [difference("F1")], "general": general()})
+    assert told.startswith("Gained: F1") and told.endswith("on 50 rows; " + forgot(general()) + ".")
+
+
+def test_changes_in_per_cent():
+    assert [percent(value) for value in (0.18, -0.101, 0.004, -0.0966, 12.5)] == [
+        "+18",
+        "-10",
+        "+0.4",
+        "-9.7",
+        "+1,250",
+    ]

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from espalier.errors import RecipeError
-from espalier.knowledge.chunks import cut, first_heading
+from espalier.knowledge.chunks import CHUNKERS, cut
 
 GUIDE = """Before any heading.
 
@@ -49,12 +49,6 @@ def test_headings_open_passages_and_name_them():
     ]
     assert cut(GUIDE, title="manual")[1].title == "manual > Guide > Installing"
     assert cut(GUIDE)[0].title == ""
-
-
-def test_the_first_heading():
-    assert first_heading(GUIDE) == "Guide"
-    assert first_heading("A title\n=======\n\ntext") == "A title"
-    assert first_heading("---\ntitle: x\n---\n\n#hashtag\n\n| a |\n|---|\n") == ""
 
 
 def test_what_fits_stays_together():
@@ -103,24 +97,63 @@ def test_sizes_that_leave_no_room_are_refused(size, overlap):
         cut("text", size=size, overlap=overlap)
 
 
-@given(TEXTS, st.integers(1, 60))
-def test_property_passages_rebuild_the_text(text, size):
-    chunks = cut(text, title="T", size=size)
-    assert chunks == cut(text, title="T", size=size)
-    assert all(0 < c.end - c.start <= size for c in chunks)
+def words(text):
+    """A length whose parts add up to more or less than the whole."""
+    return len(text.split()) + len(text) // 7
+
+
+LENGTHS = st.sampled_from([None, words, lambda text: len(text.encode())])
+CHUNKER = st.sampled_from(sorted(CHUNKERS))
+
+
+def fits(text, chunk, size, length):
+    return (length or len)(text[chunk.start : chunk.end]) <= size or chunk.end - chunk.start == 1
+
+
+@given(TEXTS, st.integers(1, 60), CHUNKER, LENGTHS)
+def test_property_passages_rebuild_the_text(text, size, chunker, length):
+    chunks = cut(text, title="T", size=size, chunker=chunker, length=length)
+    assert chunks == cut(text, title="T", size=size, chunker=chunker, length=length)
+    assert all(fits(text, c, size, length) for c in chunks)
     at = 0
     for chunk in chunks:
         assert not text[at : chunk.start].strip()
-        assert text[chunk.start : chunk.end].strip() == text[chunk.start : chunk.end]
+        assert text[chunk.start : chunk.end].strip() == text[chunk.start : chunk.end] != ""
         at = chunk.end
     assert not text[at:].strip()
 
 
-@given(TEXTS, st.integers(2, 60), st.data())
-def test_property_an_overlap_keeps_size_and_order(text, size, data):
+@given(TEXTS, st.integers(2, 60), CHUNKER, LENGTHS, st.data())
+def test_property_an_overlap_keeps_size_and_order(text, size, chunker, length, data):
     overlap = data.draw(st.integers(0, size - 1))
-    chunks = cut(text, size=size, overlap=overlap)
-    assert all(0 < c.end - c.start <= size for c in chunks)
-    assert all(a.start < b.start and a.end < b.end for a, b in pairwise(chunks))
+    chunks = cut(text, size=size, overlap=overlap, chunker=chunker, length=length)
+    assert all(fits(text, c, size, length) for c in chunks)
+    for a, b in pairwise(chunks):
+        assert a.start < b.start and a.end < b.end
+        assert b.start >= a.end or (length or len)(text[b.start : a.end]) <= overlap
     covered = {at for c in chunks for at in range(c.start, c.end)}
     assert {at for at, char in enumerate(text) if not char.isspace()} <= covered
+
+
+def test_the_sentence_chunker_keeps_sentences_whole_and_repeats_them_whole():
+    text = "# Title\n\nOne is here. Two is here. Three is here.\n\n# Next\n\nFour is here. Five is here."
+    chunks = cut(text, title="T", size=40, overlap=14, chunker="sentence")
+    assert [text[c.start : c.end] for c in chunks] == [
+        "# Title\n\nOne is here.", "One is here. Two is here.", "Two is here. Three is here.\n\n# Next",
+        "# Next\n\nFour is here.", "Four is here. Five is here.",
+    ]  # fmt: skip
+    assert {c.title for c in chunks} == {"T"}
+
+
+def test_the_fixed_chunker_cuts_where_the_length_is_reached():
+    assert [(c.start, c.end) for c in cut("가" * 100, size=40, overlap=10, chunker="fixed")] == [
+        (0, 40), (30, 70), (60, 100),
+    ]  # fmt: skip
+    text = "one two three four five six seven"
+    chunks = cut(text, size=3, overlap=1, chunker="fixed", length=lambda text: len(text.split()))
+    assert [text[c.start : c.end] for c in chunks] == ["one two three", "three four five", "five six seven"]
+
+
+def test_an_unknown_chunker_is_refused():
+    with pytest.raises(RecipeError, match=r"^no chunker named 'sentences'. Did you mean 'sentence'"):
+        cut("text", chunker="sentences")

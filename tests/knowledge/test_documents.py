@@ -8,6 +8,7 @@ import pytest
 from espalier.errors import RowError
 from espalier.knowledge import documents
 from espalier.knowledge.documents import Document, find_documents, read_document, read_rows
+from tests.data.documents.build import pptx, shape, xlsx
 
 KOREAN = "# 안내\n\n서울은 대한민국의 수도이다.\n"
 
@@ -53,7 +54,11 @@ def test_text_and_names_are_composed(tmp_path):
         ("a.txt", b"x" * 101, "a.txt is larger than 0 MB; split it into smaller documents."),
         ("a.txt.xz", lzma.compress(b"x" * 101), "a.txt.xz is larger than 0 MB; split it into smaller documents."),
         ("a.txt.xz", b"not xz", "a.txt.xz cannot be read: Input format not supported by decoder."),
-        ("a.pdf", b"%PDF-1.7", "a.pdf is not text (a PDF document); save it as text, Markdown or HTML first."),
+        (
+            "a.docx",
+            b"plain",
+            "a.docx is not a Word document, whatever its name says; it is damaged or needs its right suffix.",
+        ),
     ],
 )
 def test_what_cannot_be_read_is_said_in_one_sentence(tmp_path, monkeypatch, name, data, sentence):
@@ -61,6 +66,67 @@ def test_what_cannot_be_read_is_said_in_one_sentence(tmp_path, monkeypatch, name
     with pytest.raises(RowError) as problem:
         read(tmp_path, name, data)
     assert str(problem.value) == sentence
+
+
+def test_places_title_and_notes_come_from_the_reader(tmp_path):
+    found = read(tmp_path, "제안.txt", pptx([shape("첫째", kind="title"), shape("e\u0301")]))
+    assert (found.title, found.text) == ("첫째", "# 첫째\n\n# slide 2\n\n\u00e9")
+    assert (found.places, found.notes) == (((0, "slide 1"), (6, "slide 2")), ("read as a presentation",))
+    assert read(tmp_path, "b.xlsx", xlsx({"S": "<row><c><v>1</v></c></row>"})).title == "b"
+
+
+def test_a_parser_that_raises_anything_is_a_failure_of_its_file(tmp_path, monkeypatch):
+    def fail(*_):
+        raise RecursionError("deep")
+
+    monkeypatch.setattr(documents.readers, "read", fail)
+    with pytest.raises(
+        RowError, match=r"^a\.pdf is damaged or of a form that is not known here \(RecursionError: deep"
+    ):
+        read(tmp_path, "a.pdf", b"%PDF-")
+
+
+def test_a_file_that_changes_while_it_is_read_is_read_again_once(tmp_path, monkeypatch):
+    path, opened = tmp_path / "a.txt", documents.open_bytes
+
+    def growing(times):
+        path.write_text("one", encoding="utf-8")
+        left = iter(range(times))
+
+        def open_bytes(path):
+            file = opened(path)
+            if next(left, None) is not None:
+                with path.open("a", encoding="utf-8") as more:
+                    more.write(" more")
+            return file
+
+        monkeypatch.setattr(documents, "open_bytes", open_bytes)
+        return read_document(path, "a.txt").text
+
+    assert growing(1) == "one more"
+    with pytest.raises(RowError, match=r"^a\.txt changed while it was read; run the command again when nothing writes"):
+        growing(2)
+
+
+def test_rows_that_change_while_they_are_read_are_told(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"text": "a"}\n', encoding="utf-8")
+    rows = read_rows(path, "rows.jsonl")
+    assert next(rows).text == "a"
+    path.write_text('{"text": "other"}\n', encoding="utf-8")
+    assert [row for row in rows if isinstance(row, str)] == [
+        "rows.jsonl: it changed while it was read (run the command again when nothing writes it)"
+    ]
+
+
+def test_deep_folders_are_walked(tmp_path):
+    here = tmp_path
+    for _ in range(200):
+        here /= "d"
+    here.mkdir(parents=True)
+    (here / "a.txt").write_text("deep", encoding="utf-8")
+    (name, path), = find_documents(tmp_path)  # fmt: skip
+    assert read_document(path, name).text == "deep"
 
 
 def test_what_is_no_file_is_refused_without_waiting(tmp_path):

@@ -19,15 +19,16 @@ def store(tmp_path):
 
 def put(store, *documents):
     for document in documents:
-        store.replace(document, f"digest of {document.text}", cut(document.text, title=document.title, size=8))
+        digest = f"digest of {document.text}"
+        store.stage(document, digest, cut(document.text, title=document.title, size=8))
+        store.publish({**store.digests(), document.name: digest})
 
 
 def test_passages_come_back_with_their_place(store):
     put(store, SEOUL, EMOJI)
     assert store.documents() == ["a.txt", "한국/seoul.md"]
     assert store.text("a.txt") == EMOJI.text
-    assert store.digest("a.txt") == f"digest of {EMOJI.text}"
-    assert store.digest("gone") is None
+    assert store.digests() == {each.name: f"digest of {each.text}" for each in (SEOUL, EMOJI)}
     passages = list(store.passages())
     assert len(store) == len(passages) == 6
     assert passages[1] == Passage(2, "한국/seoul.md", "Seoul", 9, 16, "A city.")
@@ -120,7 +121,7 @@ def test_another_file_is_refused_and_left_alone(tmp_path):
 def test_another_format_is_refused_and_says_which(store):
     store._run("PRAGMA user_version = 7")
     for use in (Store.create, Store.open):
-        with pytest.raises(RunError, match="has format 7 of another version of Espalier, this one reads 1; delete it"):
+        with pytest.raises(RunError, match="has format 7 of another version of Espalier, this one reads 2; delete it"):
             use(store.path)
 
 
@@ -137,7 +138,7 @@ def test_a_document_is_replaced_whole_or_not_at_all(store):
     put(store, SEOUL)
     broken = [Chunk(0, 1, "fine"), Chunk(1, None, "not")]
     with pytest.raises(sqlite3.IntegrityError):
-        store.replace(EMOJI, "digest", broken)
+        store.stage(EMOJI, "digest", broken)
     assert store.documents() == [SEOUL.name]
     assert store.generation == 1
 

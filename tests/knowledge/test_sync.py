@@ -15,6 +15,7 @@ from espalier.errors import RecipeError, RowError, RunError
 from espalier.knowledge import sync as module
 from espalier.knowledge.store import Store
 from espalier.knowledge.sync import Synced, sync
+from tests.data.documents.build import docx, pdf, pptx, shape, word
 
 RUN = """
 import sys
@@ -46,6 +47,10 @@ def store(tmp_path):
 
 def content(store):
     return [(*vars(passage).values(),) for passage in store.passages()]
+
+
+def unnumbered(store):
+    return sorted(passage[1:] for passage in content(store))
 
 
 def test_only_what_changed_is_read(folder, store):
@@ -82,7 +87,7 @@ def test_a_file_that_cannot_be_read_is_counted_with_its_reason(folder, store):
     done = sync(store, folder)
     assert done.failed == {
         "a.txt": "a.txt is empty.",
-        "image.png": "image.png is not text (an image); save it as text, Markdown or HTML first.",
+        "image.png": "image.png is not text (an image); save it as text, HTML or PDF first.",
     }
     assert done.failed == store.errors()
     assert done.notes == {"korean.txt": ("read as cp949 (Korean)",), "wide.txt": ("read as UTF-16",)}
@@ -176,27 +181,126 @@ def test_an_interrupted_run_continues_where_it_was(tmp_path, store, monkeypatch)
     folder = many(tmp_path / "many")
     with pytest.raises(KeyboardInterrupt):
         sync(store, folder, progress=interrupt)
-    assert len(store.documents()) == 30
-    assert (done := sync(store, folder)).added == done.unchanged == 30
+    assert store.documents() == []  # nothing is seen before all of it is there
+    done = sync(store, folder)
+    assert (done.added, done.resumed, len(store.documents())) == (60, 30, 60)
+    assert sync(store, folder).unchanged == 60
+
+
+def test_what_an_interrupted_run_staged_for_other_passages_is_forgotten(tmp_path, store, monkeypatch):
+    monkeypatch.setattr(module, "DOCUMENTS_PER_COMMIT", 5)
+
+    def interrupt(done, total, name):
+        if done == 33:
+            raise KeyboardInterrupt
+
+    folder = many(tmp_path / "many")
+    sync(store, folder, size=50)
+    before = content(store)
+    with pytest.raises(KeyboardInterrupt):
+        sync(store, folder, size=100, progress=interrupt)
+    assert content(store) == before
+    done = sync(store, folder, size=200)
+    assert (done.changed, done.recut, done.resumed) == (60, 60, 0)
+    assert store._value("SELECT count(*) FROM documents") == 60
+    assert store._value("SELECT count(*) FROM passages") == len(store) == done.passages
 
 
 def test_a_killed_run_continues_to_the_same_content(tmp_path):
     folder = many(tmp_path / "many")
     with Store.create(tmp_path / "whole.db") as whole:
         sync(whole, folder, size=100)
-        expected = content(whole)
+        expected = unnumbered(whole)
     killed = tmp_path / "out" / "killed.db"
-    chance = random.Random(0)
-    for _ in range(4):
-        command = [sys.executable, "-c", RUN, str(killed), str(folder)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
-            assert process.stdout.readline() == b"started\n"
-            time.sleep(chance.uniform(0, 0.03))
-            process.send_signal(signal.SIGKILL)
+    kill(killed, folder, random.Random(0), times=4)
     with Store.create(killed) as store:
         sync(store, folder, size=100)
-        assert content(store) == expected
+        assert unnumbered(store) == expected
     assert [path.name for path in killed.parent.iterdir()] == ["killed.db"]
+
+
+def kill(path, folder, chance, *, times, longest=0.03):
+    """Start a run and kill it, again and again."""
+    for _ in range(times):
+        command = [sys.executable, "-c", RUN, str(path), str(folder)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+            assert process.stdout.readline() == b"started\n"
+            time.sleep(chance.uniform(0, longest))
+            process.send_signal(signal.SIGKILL)
+
+
+def the_old_or_the_new(tmp_path, times):
+    """Kill runs that would bring in a new state; whatever the moment, one of both states is seen."""
+    folder, path, chance = many(tmp_path / "many"), tmp_path / "kb.db", random.Random(1)
+    with Store.create(path) as store:
+        sync(store, folder, size=100)
+        old = content(store)
+    for number in range(0, 60, 2):
+        (folder / f"{number}.txt").write_text(f"The new text of {number}.", encoding="utf-8")
+    (folder / "1.txt").unlink()
+    with Store.create(tmp_path / "other.db") as other:
+        sync(other, folder, size=100)
+        new = unnumbered(other)
+    for _ in range(times):
+        kill(path, folder, chance, times=1, longest=0.08)
+        with Store.open(path) as store:
+            assert content(store) == old or unnumbered(store) == new
+    with Store.create(path) as store:
+        sync(store, folder, size=100)
+        assert unnumbered(store) == new
+
+
+def test_whenever_it_is_killed_the_old_state_or_the_new_one_is_seen(tmp_path):
+    the_old_or_the_new(tmp_path, 3)
+
+
+@pytest.mark.slow
+def test_however_often_it_is_killed_the_old_state_or_the_new_one_is_seen(tmp_path):
+    the_old_or_the_new(tmp_path, 60)
+
+
+def test_the_folder_is_never_written(tmp_path, store):
+    folder = tmp_path / "docs"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "a.pdf").write_bytes(pdf([["text"]]))
+    (folder / "sub" / "b.docx").write_bytes(docx(word("글")))
+    (folder / "bad.xlsx").write_bytes(b"PK\x03\x04")
+    before = state(folder)
+    assert (sync(store, folder).added, sync(store, folder, size=10).recut) == (2, 2)
+    assert state(folder) == before
+
+
+def state(folder):
+    paths = [folder, *sorted(folder.rglob("*"))]
+    return [
+        (path, path.stat().st_mtime_ns, path.stat().st_ctime_ns, path.is_file() and path.read_bytes()) for path in paths
+    ]
+
+
+def test_places_are_kept(tmp_path, store):
+    folder = tmp_path / "docs"
+    folder.mkdir()
+    (folder / "a.pptx").write_bytes(pptx([shape("One", kind="title") + shape("Text."), shape("Two", kind="title")]))
+    sync(store, folder)
+    assert [(passage.text, passage.place) for passage in store.passages()] == [
+        ("# One\n\nText.", "slide 1"), ("# Two", "slide 2"),
+    ]  # fmt: skip
+    assert all(store.passage(each.number) == each for each in store.passages())
+    assert store.place("a.pptx", 14, 15) == "slide 2"
+
+
+def test_another_chunker_or_unit_cuts_again(folder, store):
+    sync(store, folder)
+    assert sync(store, folder, chunker="sentence").recut == 3
+    assert (
+        sync(store, folder, chunker="sentence", size=2, unit="words", length=lambda text: len(text.split())).recut == 3
+    )
+    assert [passage.text for passage in store.passages()][:2] == ["The text", "of a.txt."]
+    assert {name: store.meta(name) for name in ("chunker", "unit", "size")} == {
+        "chunker": "sentence", "unit": "words", "size": "2",
+    }  # fmt: skip
+    with pytest.raises(RecipeError, match="no chunker named 'words'"):
+        sync(store, folder, chunker="words")
 
 
 def test_a_second_process_is_refused_in_one_sentence(tmp_path, folder, store):

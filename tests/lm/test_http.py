@@ -7,6 +7,7 @@ import pytest
 from espalier.contracts import LM
 from espalier.errors import EspalierError, ModelError, RecipeError, RowError
 from espalier.lm.http import Http
+from espalier.spending import counting
 from tests.lm.server import Reply, first, logp, model, refuses, tokens
 
 KEY = "sk-this-is-secret"
@@ -234,3 +235,40 @@ def test_failures_are_not_kept(open_lm, server, cache):
     with pytest.raises(EspalierError):
         open_lm(cache=cache).complete("a")
     assert open_lm(cache=cache).complete("a") == ["a, 0.0"]
+
+
+BEGUN = [{"role": "user", "content": "Who?"}, {"role": "assistant", "content": "It was"}]
+
+
+def test_an_answer_that_has_begun_is_gone_on_with(open_lm, server):
+    open_lm().complete(BEGUN)
+    body = server.asked[-1].body
+    assert (
+        body["messages"] == BEGUN and body["continue_final_message"] is True and body["add_generation_prompt"] is False
+    )
+    open_lm(endpoint="completions").complete(BEGUN)
+    assert server.asked[-1].body["prompt"] == "Who?It was" and "continue_final_message" not in server.asked[-1].body
+    server.answer = refuses("continue_final_message")
+    with pytest.raises(ModelError, match=r"must go on with an answer that has begun, as vLLM does: .*unknown field"):
+        open_lm().sample([BEGUN])
+    assert open_lm().sample(["Who?"])[0][0].logps  # what it refuses says nothing of log-probabilities
+
+
+@pytest.mark.parametrize("endpoint", ["chat", "completions"])
+def test_the_tokens_of_a_sample_are_its_text(open_lm, server, endpoint):
+    if endpoint == "completions":
+        choice = {"text": " a b", "logprobs": {"tokens": [" a", " b"], "token_logprobs": [-0.1, -0.2]}}
+        server.answer = lambda asked: Reply({"choices": [choice]})
+    (sample,) = open_lm(endpoint=endpoint).sample(["a b"])[0]
+    assert "".join(sample.tokens) == sample.text and len(sample.tokens) == len(sample.logps) > 1
+
+
+def test_what_is_spent_is_counted_over_threads_and_not_what_was_kept(open_lm, cache):
+    lm = open_lm(cache=cache)
+    for calls in (1, 0):
+        with counting() as spent:
+            lm.complete("a")
+        assert spent["calls"] == calls and spent["prompt_tokens"] == 3 * calls
+    with counting() as spent:
+        lm.sample(["a", "b", "c"], n=2)
+    assert spent == {"calls": 3, "prompt_tokens": 9, "completion_tokens": 12}

@@ -25,10 +25,11 @@ from espalier.errors import ModelError, RecipeError, RowError
 from espalier.lm.local import Local
 from espalier.models.roles import Role
 from espalier.render import Renderer
+from espalier.spending import counting
 from espalier.trees.engine import Engine
 from espalier.trees.forest import Forest
 from espalier.trees.tree import Branch, Tree
-from tests.tokenizers import byte_tokenizer
+from tests.tokenizers import byte_tokenizer, chat_tokenizer
 
 PROMPTS = ["Once upon a time", "Hi", "", "The prompt that is the longest of them all, by far"]
 SIZE = {"vocab_size": 260, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
@@ -285,3 +286,31 @@ def test_a_real_model_tells_a_story_and_ends_it(data_folder):
     assert story.text.startswith(" She loved to play outside in the park. One day, she saw a big, red ball.")
     assert story.ended and len(story.text) > 200 and len(others) == 2
     assert "".join(lm.stream(opening, temperature=0, max_tokens=400)) == story.text
+
+
+def test_equals_an_answer_gone_on_with_where_it_was_cut(lm):
+    (whole,) = lm.sample(["Hi"], temperature=0.0, max_tokens=12)[0]
+    assert "".join(whole.tokens) == whole.text and len(whole.tokens) == len(whole.logps)
+    begun = "there, "
+    prompt = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": begun}]
+    ids = lm.renderer.prompt(f"Hi{begun}")  # without a template a prompt is text, and its answer stands right behind it
+    assert (
+        lm.sample([prompt], temperature=0.0, max_tokens=5)[0][0].ids
+        == lm.sample_ids([ids], temperature=0.0, max_tokens=5)[0][0].ids
+    )
+    assert lm.complete(prompt, max_tokens=5) == lm.complete(f"Hi{begun}", max_tokens=5)
+
+
+def test_an_answer_is_gone_on_with_inside_its_turn(lm):
+    talk = Local(lm.role, Renderer(chat_tokenizer(bos=True, pad="<|im_start|>")))
+    messages = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "It is"}]
+    prompt = talk.renderer.prompt("Hi").tolist()
+    ids = talk._ids(messages).tolist()
+    assert ids[: len(prompt)] == prompt and talk.renderer.decode(ids[len(prompt) :], keep_special=True) == "It is"
+
+
+def test_what_is_spent_is_counted(lm):
+    with counting() as spent:
+        lm.sample(["Hi"], temperature=0.0, max_tokens=3)
+        lm.logprobs("Hi", ["a", "b"])
+    assert spent["calls"] == 3 and spent["prompt_tokens"] > spent["completion_tokens"] > 0

@@ -2,7 +2,7 @@
 
 import pytest
 
-from espalier.contracts import LM
+from espalier.contracts import LM, Sample
 from espalier.errors import ModelError
 from espalier.lm.scripted import Call, Scripted
 
@@ -38,3 +38,10 @@ def test_log_probabilities_come_from_the_function_or_are_refused():
     assert lm.logprobs("p", ["a", "abc"]) == [-1.0, -3.0]
     with pytest.raises(ModelError, match="logprob=function"):
         Scripted("a").logprobs("p", ["a"])
+
+
+def test_samples_are_said_as_they_are():
+    sample = Sample("He sang.", logps=(-0.1, -0.2), tokens=("He", " sang."))
+    lm = Scripted(sample, lambda prompt: sample, "text")
+    assert lm.sample(["p", "q"]) == [[sample], [sample]]
+    assert lm.complete("p") == ["text"]

@@ -82,6 +82,44 @@ def test_equals_squads_evaluation_on_ascii(answer, references):
     assert answers.f1(answer, references, "en") == pytest.approx(best, rel=1e-12)
 
 
+def korquads(text):
+    """The steps of KorQuAD's evaluation: quotes and brackets become spaces, then lower case, ASCII's punctuation."""
+    text = re.sub("['\"\u300a\u300b<>\u3008\u3009()\u2018\u2019]", " ", text).lower()
+    return " ".join("".join(c for c in text if c not in string.punctuation).split())
+
+
+@given(
+    st.text("\uc11c\uc6b8\uc2dc aB'\"<>()\u300a\u300b\u3008\u3009\u2018\u2019.,-1", max_size=12),
+    st.text("\uc11c\uc6b8\uc2dc a.(1", max_size=12),
+)
+def test_equals_korquads_evaluation(answer, reference):
+    said, known = korquads(answer), korquads(reference)
+    assert answers.exact_match(answer, [reference], "ko") == float(said == known)
+    characters = list(said.replace(" ", "")), list(known.replace(" ", ""))
+    assert answers.f1(answer, [reference], "ko") == pytest.approx(squads_f1(*characters), rel=1e-12)
+
+
+CMRC = set(
+    "-:_*^/\\~`+=\uff0c\u3002\uff1a\uff1f\uff01\u201c\u201d\uff1b\u2019\u300a\u300b\u00b7\u3001\u300c\u300d\uff08\uff09\uff0d\uff5e"
+)
+
+
+@given(
+    st.text("\u5317\u4eac\u5927aB1\u300a\u300b\u3002\uff0c\uff1a-", max_size=10),
+    st.text("\u5317\u4eac\u5927ab1\u300a\u3002", max_size=10),
+)
+def test_equals_cmrcs_exact_match_without_inner_spaces(answer, reference):
+    def plain(text):
+        return "".join(c for c in text.lower() if c not in CMRC)
+
+    assert answers.exact_match(answer, [reference], "zh") == float(plain(answer) == plain(reference))
+
+
+def test_indonesian_is_compared_as_tydi_qa_does():
+    assert answers.exact_match("The Beatles.", ["Beatles"], "id") == 1
+    assert answers.f1("di kota Bandung", ["Kota Bandung, Jawa"], "id") == pytest.approx(2 * 2 / 6, rel=1e-12)
+
+
 @pytest.mark.data
 @pytest.mark.parametrize(("name", "lang"), [("KorQuAD_v1.0_dev.json.xz", "ko"), ("cmrc2018_trial.json.xz", "zh")])
 def test_real_answers_match_themselves_in_their_context(data_folder, name, lang):

@@ -108,3 +108,16 @@ def test_a_table_with_a_model_and_a_retriever_builds_it():
     assert isinstance(built, RetrieveThenRead) and built.k == 4
     with pytest.raises(RecipeError, match="rag/retrieve_then_read needs a value for 'lm'"):
         catalogue.build({"method": "retrieve_then_read"})
+
+
+def test_an_answer_tells_what_was_shown_and_what_it_took():
+    built = reader(reply("Kastel"), k=2)
+    answer = built.solve("Where was Belmi born?")
+    assert answer.spent == {"searches": 1, "calls": 1}
+    assert [hit.document for hit in answer.hits] == ["kastel.md", "belmi.md"]
+    asked = built.ask("Where was Belmi born?")
+    streamed = built.conclude(asked, reply("Kastel"))
+    assert streamed.hits == answer.hits and streamed.text == answer.text
+    assert streamed.spent["calls"] == 1 == streamed.spent["searches"]
+    assert streamed.spent["prompt_tokens"] == len(asked.prompt) // 3 + 1  # an estimate: this model has no tokenizer
+    assert reader().solve("zebra?").spent == {"searches": 1}

@@ -178,3 +178,16 @@ def test_equals_what_is_known_of_vaswani(data_folder):
     found = {number: [hit.document for hit in built.search(query, 1000)] for number, query in queries.items()}
     assert mean(ndcg(found[query], qrels[query], 10) for query in qrels) == pytest.approx(0.43, abs=0.01)
     assert mean(average_precision(found[query], qrels[query]) for query in qrels) == pytest.approx(0.28, abs=0.01)
+
+
+@pytest.mark.data
+def test_equals_what_is_known_of_the_stored_order_of_dl19(data_folder):
+    folder = data_folder / "retrieval" / "dl19"
+    qrels = {}
+    for line in read(folder / "qrels.dl19-passage.txt.xz").splitlines():
+        query, _, document, grade = line.split()
+        qrels.setdefault(query, {})[document] = float(grade)
+    runs = {str(asked["hits"][0]["qid"]): asked["hits"] for asked in json.loads(read(folder / "bm25_dl19.json.xz"))}
+    ranked = {query: [str(hit["docid"]) for hit in hits] for query, hits in runs.items()}
+    assert ranked.keys() == qrels.keys() and len(ranked) == 43
+    assert mean(ndcg(ranked[query], qrels[query], 10) for query in qrels) == pytest.approx(0.5058, abs=0.0001)

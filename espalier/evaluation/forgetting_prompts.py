@@ -1,0 +1,28 @@
+"""Everyday prompts that any model can be asked, written for this package: a model's own answers to them are sampled."""
+
+PROMPTS = (
+    "What should I pack for three days at the seaside?",
+    "Explain in two sentences why the sky is blue.",
+    "Write a short, friendly email asking a colleague to move our meeting to Thursday.",
+    "A train leaves at 9:40 and the trip takes 2 hours and 35 minutes. When does it arrive?",
+    "Write a Python function that returns the longest word of a list.",
+    "오늘 저녁에 간단하게 만들 수 있는 요리를 하나 추천해 주세요.",
+    "用两句话介绍一下你最喜欢的季节。",
+    "Wie bringt man einem Kind das Fahrradfahren bei?",
+    "Explique en une phrase ce qu'est une bibliothèque.",
+    "¿Qué me recomiendas hacer un domingo de lluvia?",
+    "雨の日に家でできることを三つ教えてください。",
+    "What is the difference between weather and climate?",
+    "Name three animals that sleep through the winter.",
+    "How do I remove a coffee stain from a shirt?",
+    "서울에서 부산까지 가는 방법을 알려 주세요.",
+    "请把下面的句子翻译成英文：明天我要和朋友去爬山。",
+    "Tell the beginning of a story about a lighthouse keeper.",
+    "If every cat is an animal and Tom is a cat, what follows?",
+    "Was kann ich aus übrig gebliebenem Brot machen?",
+    "What does this shell command do: sort names.txt | uniq -c",
+    "Give one argument for and one against working from home.",
+    "긴 하루를 보낸 친구에게 보낼 짧은 응원 문자를 써 주세요.",
+    "为什么要多喝水？",
+    "Traduisez en anglais : le magasin ferme à dix-neuf heures.",
+)
