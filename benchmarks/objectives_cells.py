@@ -14,7 +14,7 @@ OBJECTIVES = (
     "sft", "dpo", "ipo", "kto", "orpo", "cpo", "simpo", "slic", "robust_dpo", "dpo_norm", "hinge_norm", "ld_dpo",
     "f_dpo", "rpo", "tr_dpo", "unlikelihood",
 )  # fmt: skip
-RATES = (5e-5, 2e-4, 5e-4, 1e-3)  # beside the preset's
+RATES = (2e-4, 5e-4)  # beside the preset's
 SEEDS = (0, 1)
 LEVELS = (0.0, 0.2, 0.4)  # shares of pairs that are turned around
 FEW, MANY = 250, 1000  # thumbs

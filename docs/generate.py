@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "docs")]  # the checkout's methods, whatever is installed
 
 import generate_objectives  # noqa: E402
+import generate_ways  # noqa: E402
 from generate_objectives import cell, table  # noqa: E402
 
 from espalier import console  # noqa: E402
@@ -153,6 +154,7 @@ PARTS: dict[str, dict[str, Callable[[], str]]] = {
     },
     "docs/data.md": {"source": partial(options, "recipe.py", "Source")},
     **generate_objectives.PARTS,
+    **generate_ways.PARTS,
 }
 SLOW: dict[str, dict[str, Callable[[], str]]] = {"README.md": {"quickstart": quickstart_printed}}
 

@@ -80,14 +80,15 @@ def index(
         same = unit == (store.meta("unit") or CHARACTERS)  # a size in other units is none
         size = size or int(store.meta("size") or 0) * same or (SIZE if unit == CHARACTERS else TOKENS)
         overlap = int(store.meta("overlap") or 0) * same if overlap is None else overlap
-        synced = sync(
-            store, folder, size=size, overlap=overlap, chunker=chunker or store.meta("chunker") or "structure",
-            unit=unit, length=_length(unit),
-            progress=lambda done, total, _: progress("reading documents", done, total),
-        )  # fmt: skip
-        for each in methods:
-            each.keep(store, progress)
-        store.set_meta("retrievers", json.dumps(tables))
+        with store.transaction():  # documents, and what retrievers keep of them, are shown together
+            synced = sync(
+                store, folder, size=size, overlap=overlap, chunker=chunker or store.meta("chunker") or "structure",
+                unit=unit, length=_length(unit),
+                progress=lambda done, total, _: progress("reading documents", done, total),
+            )  # fmt: skip
+            for each in methods:
+                each.keep(store, progress)
+            store.set_meta("retrievers", json.dumps(tables))
     names = tuple(address.partition("/")[2] for address in (ALWAYS, *tables))
     return Indexed(synced, size, unit, out.stat().st_size, time.monotonic() - began, names)
 

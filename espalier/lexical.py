@@ -128,11 +128,17 @@ class LexicalIndex:
         """What each term of the query adds to a hit's score, as it stands in the query; the largest first."""
         asked = self.analyzer.query(query)
         written = {term: asked[start:end] for term, start, end in reversed(self.analyzer.spans(asked))}
+        return tuple((written[term], share) for term, share in self._shares(self._weights(query), hit))
+
+    def explain_terms(self, weights: Mapping[str, float], hit: Hit) -> tuple[tuple[str, float], ...]:
+        """The same for terms with weights, as `search_terms` has them."""
+        return tuple(self._shares(self._known(weights), hit))
+
+    def _shares(self, weights: Weights, hit: Hit) -> list[tuple[str, float]]:
         names = list(self.scores.terms)
-        weights = self._weights(query)
         row = self._row(hit, self.scores.sums(weights))
-        shares = [(written[names[term]], weight * self.scores.score(term, row)) for term, weight in weights.items()]
-        return tuple(sorted((share for share in shares if share[1]), key=lambda share: -share[1]))
+        shares = [(names[term], weight * self.scores.score(term, row)) for term, weight in weights.items()]
+        return sorted((share for share in shares if share[1]), key=lambda share: -share[1])
 
     def _weights(self, query: str) -> Weights:
         asked = Counter(self.analyzer(self.analyzer.query(query)))
@@ -223,8 +229,7 @@ class Lexical:
 
     def open(self, store: Store) -> LexicalIndex:
         """What the store keeps; for other options than that was made with, all is scored again, in memory."""
-        mine, kept = catalogue.options(self), known(store, self.blob).get("options")
-        if kept in (None, mine) or self == type(self)():
+        if self == type(self)() or known(store, self.blob).get("options") in (None, catalogue.options(self)):
             return LexicalIndex.open(store, self.blob, self.weigh)
         return self.index([as_hit(passage) for passage in store.passages()])
 
@@ -235,5 +240,8 @@ class Lexical:
 
 def known(store: Store, blob: str = BLOB) -> dict[str, Any]:
     """What a store knows of scores that it keeps: options, analyzer, generation; nothing if it keeps none."""
-    data = store.blob(blob)
-    return {} if data is None else TermScores.of_bytes(data)[1]
+    if (data := store.blob(blob)) is None:
+        return {}
+    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:  # which reads the head alone
+        about = json.loads(arrays["head"].tobytes())
+    return {name: value for name, value in about.items() if name not in ("terms", "passages")}

@@ -97,7 +97,8 @@ class Pipeline:
             if stage.family == "expanders":
                 found = self._built(stage, lm, retriever=found)
             else:
-                found = Reranked(found, self._built(stage, lm), stage.address.partition("/")[2], depth)
+                name, before = (one.address.partition("/")[2] for one in (stage, first))
+                found = Reranked(found, self._built(stage, lm), name, depth, first=before)
         return found
 
     def solver(self, retriever: Retriever, lm: LM, **options: Any) -> Strategy:

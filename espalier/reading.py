@@ -41,9 +41,14 @@ class Reading:
     quotes: tuple[str, ...] = ()
 
     @property
+    def short(self) -> str:
+        """The answer's first line, to be compared with a short answer."""
+        return self.answer.strip().partition("\n")[0].strip()
+
+    @property
     def abstained(self) -> bool:
         """Whether it says that the passages do not tell, or says nothing at all."""
-        return self.answer.strip().rstrip(".").casefold() in ("", ABSTAINED)
+        return self.short.rstrip(".").casefold() in ("", ABSTAINED)
 
 
 def prompt(question: str, passages: Shown, *, instruction: str = INSTRUCTION) -> str:
@@ -66,12 +71,15 @@ def prompt(question: str, passages: Shown, *, instruction: str = INSTRUCTION) ->
 
 def labeled(number: int, text: str) -> list[tuple[str, str]]:
     """The sentences of a passage with their labels: 2a, 2b, ...; what comes after the last letter belongs to it."""
-    spans = sentences(text)
-    last = len(ascii_lowercase) - 1
-    if len(spans) > last + 1:
-        spans = [*spans[:last], (spans[last][0], spans[-1][1])]
-    found = [_POINT.sub("", _line(text[start:end])) for start, end in spans]
+    found = [_POINT.sub("", _line(text[start:end])) for start, end in spans(text)]
     return [(f"{number}{letter}", sentence) for letter, sentence in zip(ascii_lowercase, found, strict=False)]
+
+
+def spans(text: str) -> list[tuple[int, int]]:
+    """Where those sentences stand, text[start:end], in the same order."""
+    found = list(sentences(text))
+    last = len(ascii_lowercase) - 1
+    return [*found[:last], (found[last][0], found[-1][1])] if len(found) > last + 1 else found
 
 
 def reply(answer: str, quotes: Sequence[str] = (), passages: Shown = ()) -> str:
@@ -91,13 +99,26 @@ def reply(answer: str, quotes: Sequence[str] = (), passages: Shown = ()) -> str:
 
 
 def read(text: str) -> Reading:
-    """Take a reply apart, without labels; one that does not keep to the form is all answer."""
-    lines = [line.strip() for line in text.strip().splitlines()]
-    quotes = tuple(_LABEL.sub("", line.removeprefix(QUOTE).strip()) for line in lines if line.startswith(QUOTE))
-    answers = [line.removeprefix(ANSWER).strip() for line in lines if line.startswith(ANSWER)]
-    if answers:
-        return Reading(answers[-1], quotes)
-    return Reading(" ".join(line for line in lines if not line.startswith(QUOTE)), quotes)
+    """Take a reply apart, without labels; one that does not keep to the form is all answer.
+
+    The last answer counts, with the lines that follow it, up to a further question that the model asks itself.
+    """
+    quotes: list[str] = []
+    loose: list[str] = []  # lines of no form
+    answer: list[str] | None = None
+    for line in text.strip().splitlines():
+        bare = line.strip()
+        if bare.startswith(QUOTE):
+            quotes.append(_LABEL.sub("", bare.removeprefix(QUOTE).strip()))
+        elif bare.startswith(ANSWER):
+            answer = [bare.removeprefix(ANSWER).strip()]
+        elif answer is None:
+            loose.append(bare)
+        elif bare.startswith(QUESTION):
+            break
+        else:
+            answer.append(line.rstrip())
+    return Reading(" ".join(loose) if answer is None else "\n".join(answer).strip(), tuple(quotes))
 
 
 def _line(text: str) -> str:

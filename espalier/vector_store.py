@@ -37,6 +37,7 @@ class Head:
     skipped: dict[str, str] = field(default_factory=dict)  # passages without a vector: number and place
     shortened: int = 0  # passages whose end the embedder did not read
     parts: int = 0  # of the graph
+    linked: int = -1  # the generation of the graph
     recall: float = 0.0  # of the graph, at 10, against exact search
     efs: int = 0  # with which that was measured
 
@@ -60,7 +61,7 @@ class Head:
         if self.shortened:
             longer = f"{min(self.shortened, passages):,} of {passages:,} passages are longer than it reads"
             found.append(f"{longer}: their ends are not searched")
-        if self.parts:
+        if self.parts and self.linked == self.generation:
             found.append(f"searched by a graph, which finds {self.recall:.1%} of the 10 nearest (efs {self.efs})")
         return tuple(found)
 
@@ -120,8 +121,10 @@ def load(store: Store, head: Head) -> tuple[Rows, Vectors]:
 
 def keep_graph(store: Store, head: Head, efs: int, progress: Progress) -> None:
     """Bring the graph up to date with the vectors, and measure it."""
+    if head.parts and head.linked == head.generation:
+        return
     numbers, vectors = load(store, head)
-    graph = load_graph(store, head) or Graph(head.dimension)
+    graph = _graph(store, head) or Graph(head.dimension)
     gone = np.setdiff1d(graph.numbers(), numbers)
     if len(gone) > len(graph) // 5:  # what is removed leaves holes
         graph, gone = Graph(head.dimension), gone[:0]
@@ -131,20 +134,22 @@ def keep_graph(store: Store, head: Head, efs: int, progress: Progress) -> None:
         rows = new[start : start + 8192]
         graph.add(numbers[rows], vectors[rows])
         progress("linking vectors", start + len(rows), len(new))
-    if not len(new) and not len(gone) and head.parts:
-        return
     data = graph.to_bytes()
     with store.transaction():
         drop_graph(store, head)
         for place, start in enumerate(range(0, len(data), PART)):
             store.put_blob(GRAPH.format(place), data[start : start + PART])
             head.parts = place + 1
-        head.recall, head.efs = recall_of(graph, numbers, vectors, efs=efs), efs
+        head.linked, head.recall, head.efs = head.generation, recall_of(graph, numbers, vectors, efs=efs), efs
         head.put(store)
 
 
 def load_graph(store: Store, head: Head) -> Graph | None:
-    """The graph over the vectors, if there is one."""
+    """The graph over the vectors, if there is one that is as new as they are."""
+    return _graph(store, head) if head.linked == head.generation else None
+
+
+def _graph(store: Store, head: Head) -> Graph | None:
     if not head.parts:
         return None
     return Graph(head.dimension, b"".join(store.blob(GRAPH.format(place)) or b"" for place in range(head.parts)))

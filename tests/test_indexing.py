@@ -102,7 +102,7 @@ def test_an_interrupted_run_goes_on(docs, tmp_path):
         index(docs, tmp_path / "kb", progress=stop)
     with pytest.raises(RunError, match="not ready"):
         found(tmp_path / "kb", "tea")
-    assert index(docs, tmp_path / "kb").synced.unchanged == 3
+    assert index(docs, tmp_path / "kb").synced.resumed == 3
     assert found(tmp_path / "kb", "tea") == ["a.md"]
 
 

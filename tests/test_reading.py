@@ -49,6 +49,12 @@ def test_a_quote_that_was_not_shown_has_no_label():
         ("Answer: Not stated.", "Not stated.", (), True),
         ("Quote: x\nAnswer: a\nAnswer: b", "b", ("x",), False),
         ("It was\nKastel.", "It was Kastel.", (), False),
+        ("Quote: x\nAnswer: two:\n- Kastel\n\n  - Ostria \n", "two:\n- Kastel\n\n  - Ostria", ("x",), False),
+        ("Answer:\nKastel", "Kastel", (), False),
+        ("Answer: a\nmore\nAnswer: b\nQuote: y\nlast", "b\nlast", ("y",), False),
+        ("Answer: a\nQuestion: Why?\nAnswer: b", "a", (), False),
+        ("Question: Why?\nAnswer: b", "b", (), False),
+        ("Answer: not stated.\nThe passages are about tea.", "not stated.\nThe passages are about tea.", (), True),
         ("Quote: [12] x", "", ("x",), True),
         ("", "", (), True),
     ],
@@ -56,6 +62,17 @@ def test_a_quote_that_was_not_shown_has_no_label():
 def test_whatever_a_model_writes_is_taken_apart(text, answer, quotes, abstained):
     found = reading.read(text)
     assert (found.answer, found.quotes, found.abstained) == (answer, quotes, abstained)
+
+
+def test_a_short_answer_is_the_first_line_of_a_long_one():
+    assert reading.read("Answer: 5.\nFor 2 + 3 = 5.").short == "5." and reading.read("").short == ""
+
+
+def test_spans_are_those_of_the_labels():
+    text = " ".join(f"This is sentence {number} of many." for number in range(40))
+    spans = reading.spans(text)
+    assert [" ".join(text[start:end].split()) for start, end in spans] == [one for _, one in reading.labeled(1, text)]
+    assert len(spans) == 26 and reading.spans("") == []
 
 
 def test_what_comes_after_the_last_letter_belongs_to_it():

@@ -12,12 +12,14 @@ import typer
 from espalier import __version__, console
 from espalier.cli import methods as catalogue
 from espalier.cli.arguments import guessed, named, recipe_of, resumed, take_apart
+from espalier.cli.asking import ask
 from espalier.cli.comparing import USAGE as COMPARED
 from espalier.cli.comparing import compare
 from espalier.cli.curating import CURATE, curate
 from espalier.cli.estimating import ESTIMATE, estimate
 from espalier.cli.exporting import export
 from espalier.cli.options import Against, Columns, Data, Dtype, Folder, Limit, Model, Start, Target, Threads
+from espalier.cli.serving import serve
 from espalier.cli.sprouting import sprout
 from espalier.errors import RecipeError
 from espalier.train.options import TrainOptions
@@ -210,9 +212,25 @@ app.command(**ESTIMATE)(estimate)
 
 @app.command()
 def index(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Documents: text, Markdown, HTML, JSONL rows.")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="Documents: text, PDF, Office files, HTML, JSONL rows ...")
+    ],
     out: Annotated[Path | None, typer.Option(metavar="KB", help="The index: one file, outside the folder.")] = None,
-    size: Annotated[int | None, typer.Option(min=1, metavar="N", help="Longest passage, in characters: 700.")] = None,
+    size: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Longest passage: 700 characters, or 200 tokens.")
+    ] = None,
+    overlap: Annotated[
+        int | None, typer.Option(min=0, metavar="N", help="What a passage repeats of the one before: 0.")
+    ] = None,
+    chunker: Annotated[str | None, typer.Option(metavar="NAME", help="structure, sentence or fixed.")] = None,
+    tokens: Annotated[str | None, typer.Option(metavar="MODEL", help="Count sizes in this model's tokens.")] = None,
+    retriever: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Kept beside bm25: tf_idf, dense, hybrid, postgres. May be repeated."),
+    ] = None,
+    embedder: Annotated[
+        str | None, typer.Option(metavar="NAME", help="minilm, a folder, a hub id, or http://HOST/v1:MODEL.")
+    ] = None,
     k1: Annotated[
         float | None, typer.Option("--k1", metavar="X", help="BM25: how much repetition counts: 0.9.")
     ] = None,
@@ -224,31 +242,14 @@ def index(
     """
     from espalier.cli.indexing import index as indexed
 
-    indexed(folder, out, size=size, k1=k1, b=b)
+    indexed(
+        folder, out, size=size, overlap=overlap, chunker=chunker, tokens=tokens, retrievers=retriever or (),
+        embedder=embedder, k1=k1, b=b,
+    )  # fmt: skip
 
 
-@app.command()
-def ask(
-    kb: Annotated[Path, typer.Argument(metavar="KB", help="What `espalier index` made.")],
-    question: Annotated[str, typer.Argument(metavar="QUESTION", help="In quotes.")],
-    model: Model = None,
-    start: Annotated[str | None, typer.Option("--from", metavar="RUN", help="The model that this run made.")] = None,
-    k: Annotated[int, typer.Option("--k", min=1, metavar="N", help="How many passages are read.")] = 4,
-    max_tokens: Annotated[int, typer.Option(min=1, metavar="N", help="Longest answer.")] = 256,
-    dtype: Dtype = "auto",
-    threads: Threads = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-) -> None:
-    """Ask an index a question, and see the sources.
-
-    A model answers from the passages that fit best, and each sentence it quotes is looked up in the documents. Without
-    a model these passages are shown.
-    """
-    if model is not None and start is not None:
-        raise RecipeError("--model and --from both name the model that answers. Give one of them.")
-    from espalier.cli.asking import ask as answered
-
-    answered(kb, question, model=model or start, k=k, max_tokens=max_tokens, dtype=dtype, as_json=as_json)
+app.command()(ask)
+app.command()(serve)
 
 
 @app.command()

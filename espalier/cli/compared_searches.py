@@ -8,13 +8,14 @@ from rich.console import Console
 from rich.text import Text
 
 from espalier import console
-from espalier.cli.compared import STYLES, short
 from espalier.evaluation.compare import Change
 from espalier.evaluation.searching_figures import Column, Compared
 from espalier.evaluation.searching_page import COSTS, cost
 from espalier.evaluation.wording import number, signed
 
+STYLES = {"gained": "bold green", "lost": "bold red", "cannot say": "dim"}
 MARKS = {"gained": " +", "lost": " -"}
+NAME = 28  # characters of a name
 Cell = str | Text
 
 
@@ -40,7 +41,8 @@ def _leading(out: Console, found: Compared) -> None:
     if not name:
         return
     out.print(f"\n{found.measures[name].title}")
-    rows: list[Sequence[Cell]] = [_dim("", "", "95 %", f"against {short(found.first)}" if len(found.columns) > 1 else "")]
+    against = f"against {short(found.first)}" if len(found.columns) > 1 else ""
+    rows: list[Sequence[Cell]] = [_dim("", "", "95 %", against)]
     for pipeline, column in found.columns.items():
         if (metric := column.metrics.get(name)) is not None:
             known = metric.low is not None and metric.high is not None
@@ -83,6 +85,11 @@ def _costs(out: Console, columns: Mapping[str, Column]) -> None:
         cells = [cost(name, column.costs[name]) if name in column.costs else "" for name in names]
         rows.append([short(pipeline), *cells, ""])
     console.table(out, rows, right=range(1, len(names) + 1))
+
+
+def short(name: str) -> str:
+    """A name that fits into a table."""
+    return name if len(name) <= NAME else f"{name[: NAME // 2 - 1]}..{name[-NAME // 2 + 1 :]}"
 
 
 def _dim(*cells: str) -> list[Cell]:

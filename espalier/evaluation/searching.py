@@ -14,6 +14,8 @@ from espalier.errors import RecipeError
 from espalier.evaluation.results import Measure
 from espalier.maths.ranking import Places, average_precision, ndcg, recall, reciprocal_rank
 
+CROSSINGS = ("same language", "cross-language")
+
 
 @dataclass(frozen=True)
 class Wanted:
@@ -47,7 +49,7 @@ class Question:
     @property
     def groups(self) -> tuple[str, ...]:
         """By which its numbers are split: its language, and whether its answer stands in another one."""
-        crossed = ("cross-language" if self.language != self.found_in else "same language",) if self.found_in else ()
+        crossed = (CROSSINGS[self.language != self.found_in],) if self.found_in else ()
         return (self.language, *crossed) if self.language else ()
 
 
@@ -139,13 +141,16 @@ def names_of(document: str) -> tuple[str, ...]:
 
 
 def by_group(questions: Sequence[Question]) -> Mapping[str, tuple[str, ...]]:
-    """The ids of each group's questions, largest first; nothing where all are of one language and never crossed."""
+    """The ids of each group's questions, largest first: by language where there are several, and crossed or not."""
     found: dict[str, list[str]] = {}
     for question in questions:
         for group in question.groups:
             found.setdefault(group, []).append(question.id)
-    several = {group: tuple(ids) for group, ids in found.items() if len(ids) < len(questions)}
-    return dict(sorted(several.items(), key=lambda item: -len(item[1])))
+    crossings = {group: ids for group, ids in found.items() if group in CROSSINGS}
+    languages = {group: ids for group, ids in found.items() if group not in CROSSINGS}
+    several = [groups for groups in (languages, crossings) if len(groups) > 1]
+    together = {group: tuple(ids) for groups in several for group, ids in groups.items()}
+    return dict(sorted(together.items(), key=lambda item: -len(item[1])))
 
 
 def _line(text: str) -> str:

@@ -128,7 +128,7 @@ def pipelines_of(words: Sequence[str], settings: Sequence[str] = ()) -> list[Pip
     for word in words:
         name, own = _own(word)
         plain = Pipeline.parse(name)
-        given = [setting if "." in setting.partition("=")[0] else _placed(plain, setting) for setting in own]
+        given = [_placed(plain, setting) for setting in own]
         found.append(replace(Pipeline.parse(name, [*settings, *given]), name=word))
     names = [one.name for one in found]
     if twice := sorted({name for name in names if names.count(name) > 1}):
@@ -147,12 +147,20 @@ def _own(word: str) -> tuple[str, list[str]]:
 
 
 def _placed(pipeline: Pipeline, setting: str) -> str:
-    """An option without its part belongs to the first part that has it."""
-    option = setting.partition("=")[0]
+    """An option with its part: the first that has it, where none is named.
+
+    Raises:
+        RecipeError: the pipeline has no such part or option; an option of its own must not be ignored.
+    """
+    part, dot, option = setting.partition("=")[0].rpartition(".")
     known: Mapping[str, set[str]] = {
         stage.address.partition("/")[2]: {one.name for one in fields(load(stage.address))} for stage in pipeline.stages
     }
-    part = next((part for part, options in known.items() if option in options), None)
-    if part is None:
+    if dot:
+        if part not in known:
+            raise RecipeError(unknown(f"part of {pipeline.name}", part, known, also=f"Write {pipeline.name}+{part}."))
+        return setting
+    found = next((name for name, options in known.items() if option in options), None)
+    if found is None:
         raise RecipeError(unknown(f"option of {pipeline.name}", option, set().union(*known.values())))
-    return f"{part}.{setting}"
+    return f"{found}.{setting}"

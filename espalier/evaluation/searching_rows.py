@@ -10,7 +10,7 @@ from typing import Any
 from espalier.contracts import Row
 from espalier.errors import RecipeError, RowError
 from espalier.evaluation.cases import fingerprint
-from espalier.evaluation.questions import accepted, gold_of, is_question
+from espalier.evaluation.questions import Gold, accepted, gold_of, is_question
 from espalier.evaluation.searching import Question, Wanted, names_of
 from espalier.formats.beir import is_beir, read_beir
 from espalier.formats.trec import Judged, read_qrels, read_topics
@@ -74,7 +74,7 @@ def _rows(source: str, store: Store, columns: str | None, limit: int | None) -> 
 
 
 def _question(row: Row, store: Store) -> Question:
-    wanted = tuple(Wanted("" if gold.text else gold.id, gold.text) for gold in gold_of(row))
+    wanted = tuple(_wanted(gold, store) for gold in gold_of(row))
     asked = str(row["question"])
     said, known = _code(row, "lang", "language"), _code(row, "gold_lang", "gold_language")
     held = next((one.text or _text(store, one.id) for one in wanted), "")[:SAMPLE]
@@ -83,6 +83,13 @@ def _question(row: Row, store: Store) -> Question:
         known = spoken if language(held) == language(asked) else language(held)
     identity = next((str(row[name]) for name in ("id", "_id", "qid") if row.get(name) not in (None, "")), "")
     return Question(identity or fingerprint(row), asked, wanted, accepted(row), spoken, known)
+
+
+def _wanted(gold: Gold, store: Store) -> Wanted:
+    """By its text, if that is a passage of the index's own documents; else by the document that it names."""
+    whole = _text(store, gold.id) if gold.id and gold.text else ""
+    told_elsewhere = whole and " ".join(gold.text.split()) not in " ".join(whole.split())
+    return Wanted(gold.id) if told_elsewhere or not gold.text else Wanted(text=gold.text)
 
 
 def _code(row: Mapping[str, Any], *names: str) -> str:

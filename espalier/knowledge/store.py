@@ -223,15 +223,21 @@ class Store(Database):
         return self._value("SELECT 1 FROM documents WHERE name = ? AND digest = ?", name, digest) is not None
 
     def publish(self, wanted: Mapping[str, str]) -> None:
-        """Show these documents, given by name and digest and staged before, and forget all others."""
+        """Show these documents, given by name and digest and staged before, and forget all others.
+
+        Raises:
+            RunError: one is not here any more.
+        """
         with self.transaction():
             known = self.digests()
             for name in known.keys() - wanted.keys():
                 self._run("DELETE FROM shown WHERE name = ?", name)
-            find = "SELECT name, max(id) FROM documents WHERE name = ? AND digest = ?"
             for name, digest in wanted.items():
                 if known.get(name) != digest:
-                    self._run(f"INSERT OR REPLACE INTO shown {find}", name, digest)
+                    found = self._value("SELECT max(id) FROM documents WHERE name = ? AND digest = ?", name, digest)
+                    if found is None:
+                        raise RunError(f"another process has changed {self.path} meanwhile; run the command again.")
+                    self._run("INSERT OR REPLACE INTO shown VALUES (?, ?)", name, found)
             if known != wanted:
                 self.set_meta("generation", str(self.generation + 1))
             hidden = list(self._rows("SELECT id FROM documents WHERE id NOT IN (SELECT document FROM shown)"))

@@ -97,8 +97,8 @@ def sync(
         raise RowError(f"the folder {folder} holds no documents; put text, PDF, Office, HTML or JSONL files into it.")
     cutting = Cutting(size, overlap, chunker, unit, length)
     cutting(Document("", "", ""))  # what cannot be is refused before anything is read
-    run = _Run(store, cutting)
     with store.transaction():
+        run = _Run(store, cutting)
         total = sum(_expected(path) for _, path in files) if progress else 0
         for done, name in enumerate(run.names(files), 1):
             if progress:
@@ -106,6 +106,7 @@ def sync(
         if not run.seen:
             raise RowError(_nothing(folder, run.synced.failed))
         run.synced.removed = len(run.known.keys() - run.seen.keys())
+        store.checkpoint()  # what was read is kept, whatever happens to a transaction that this one is part of
         store.publish(run.seen)
         store.set_errors(run.synced.failed)
         place = str(folder.resolve()).encode("utf-8", "replace").decode()  # a name need not be text

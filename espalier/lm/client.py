@@ -24,6 +24,7 @@ from espalier.lm.address import Key
 from espalier.lm.cache import canonical
 from espalier.lm.counts import Counts
 from espalier.lm.failures import HINT, TRANSIENT, RefusedError, TransientError, colon, message_of, retry_after
+from espalier.spending import carried
 
 LONGEST_WAIT = 300.0  # seconds that a server may ask us to wait
 _FIRST_WAIT, _LAST_WAIT = 0.5, 30.0  # seconds; each wait is about twice the one before
@@ -194,4 +195,4 @@ def in_threads(ask: Callable[[Item], Found], items: Sequence[Item], workers: int
     if len(items) < 2 or workers < 2:
         return [ask(item) for item in items]
     with ThreadPoolExecutor(min(workers, len(items))) as pool:
-        return list(pool.map(ask, items))
+        return list(pool.map(carried(ask), items))

@@ -11,7 +11,6 @@ from espalier import reading
 from espalier.contracts import LM, Hit, Row, Scores
 from espalier.errors import ModelError, RecipeError
 from espalier.lm.client import in_threads
-from espalier.spending import carried
 from espalier.verdicts import concluded
 
 Shares = tuple[float, ...]  # of each word; they add up to 1
@@ -71,7 +70,7 @@ class Critics:
         def ask(prompt: str) -> Shares | None:
             return _said(self.lm.complete(prompt, max_tokens=16)[0], words)
 
-        return in_threads(carried(ask), prompts, getattr(self.lm, "concurrency", 1))
+        return in_threads(ask, prompts, getattr(self.lm, "concurrency", 1))
 
     def relevant(self, question: str, hits: Sequence[Hit]) -> list[Shares | None]:
         """Of "yes" and "no", whether each passage helps to answer."""
@@ -85,7 +84,7 @@ class Critics:
         def ask(prompt: str) -> list[float]:
             return self.lm.logprobs(prompt, words)
 
-        return in_threads(carried(ask), prompts, getattr(self.lm, "concurrency", 1))
+        return in_threads(ask, prompts, getattr(self.lm, "concurrency", 1))
 
 
 @dataclass(frozen=True)

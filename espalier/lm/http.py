@@ -20,7 +20,7 @@ from espalier.lm.counts import Counts
 from espalier.lm.failures import RefusedError, colon, message_of
 from espalier.lm.pieces import of_choice
 from espalier.messages import history_of, text_of
-from espalier.spending import carried, spend
+from espalier.spending import spend
 
 Body = dict[str, Any]
 
@@ -120,7 +120,7 @@ class Http:
         if not text:
             raise RowError("the prompt is empty, and a server does not score a text's first token; give a prompt.")
         given = sorted({text, *(text + completion for completion in completions)})
-        scored = dict(zip(given, in_threads(carried(self._echo), given, self.concurrency), strict=True))
+        scored = dict(zip(given, in_threads(self._echo, given, self.concurrency), strict=True))
         return [self._rest(scored[text], scored[text + completion], completion) for completion in completions]
 
     def sample(
@@ -139,7 +139,7 @@ class Http:
             body, first = part
             return [self._sample(choice) for choice in self._choices(body, n, seed, first, scored=True)]
 
-        return in_threads(carried(ask), asked, self.concurrency)
+        return in_threads(ask, asked, self.concurrency)
 
     def close(self) -> None:
         """Close the connections; the cache is its maker's to close."""
@@ -197,7 +197,7 @@ class Http:
             return self._ask({**body, "seed": _seed(seed, number)}, scored)[0]
 
         rest = range(first + len(found), first + n)
-        found += in_threads(carried(ask), rest, self.concurrency)
+        found += in_threads(ask, rest, self.concurrency)
         self._several = self._several and (n == 1 or not rest)
         return found
 

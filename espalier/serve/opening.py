@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,19 +59,22 @@ def opened(wanted: Wanted, *, key: str = "") -> Opened:
         raise RecipeError(
             "nothing is named that answers. Name a model or a server: --model MODEL, or --lm http://HOST:PORT/v1."
         )
+    if (wanted.pipeline or wanted.settings or wanted.k) and not wanted.indexes:
+        raise RecipeError("--with, --set and --k say how an index is read. Name one: --index KB.")
     pipeline = Pipeline.parse(wanted.pipeline, wanted.settings)
     names = index_names(wanted.indexes)
     for path in wanted.indexes:  # before a model is loaded, which takes longer
         _check_index(path)
     served: dict[str, Served] = {}
-    upstream, writer, answering = None, None, Answering(key_variable=wanted.lm_key, dtype=wanted.dtype)
+    upstream, closing = None, ExitStack()
     asked: LM | Writer | None = None
     if wanted.lm is not None:
         url, model = split_address(wanted.lm)
         upstream = Upstream(url, model, key_variable=wanted.lm_key)
-        asked = answering.open(wanted.lm) if wanted.indexes else None
+        asked = closing.enter_context(Answering(key_variable=wanted.lm_key)).open(wanted.lm) if wanted.indexes else None
     elif wanted.model is not None:
-        writer = asked = _writer(wanted)
+        asked = writer = _writer(wanted)
+        closing.callback(writer.close)
         served[name_of(wanted.model)] = LocalModel(name_of(wanted.model), writer)
     for name, path in zip(names, wanted.indexes, strict=True):
         assert asked is not None
@@ -81,11 +85,7 @@ def opened(wanted: Wanted, *, key: str = "") -> Opened:
 
         vectors = Vectors(open_embedder(wanted.embedder))
 
-    def close() -> None:
-        if writer is not None:
-            writer.close()
-
-    return Opened(Service(served, vectors, upstream, key), close)
+    return Opened(Service(served, vectors, upstream, key), closing.close)
 
 
 def name_of(target: str) -> str:

@@ -121,7 +121,3 @@ class Upstream:
             )
         known = status if status in (400, 404, 413, 422, 429, 503) else 502
         return RequestError(f"{self.url} answers with status {status}{colon(said)}.", known)
-
-    async def close(self) -> None:
-        """Close the connections."""
-        await self._http.aclose()

@@ -43,9 +43,10 @@ def test_what_is_served_is_said(folder, monkeypatch, capsys):
         (["--lm", "http://127.0.0.1:9/v1:m", "--index", "nothing.kb"], "there is no index nothing.kb"),
         (["--lm", "http://127.0.0.1:9/v1:m", "--index", "docs/a.txt"], "is not an index"),
         (["--lm", "http://127.0.0.1:9/v1:m", "--index", "docs.kb", "--index", "docs.kb"], "two indexes"),
-        (["--lm", "http://127.0.0.1:9/v1:m", "--with", "bm52"], "Did you mean 'bm25'?"),
+        (["--lm", "http://127.0.0.1:9/v1:m", "--index", "docs.kb", "--with", "bm52"], "Did you mean 'bm25'?"),
         (["--lm", "http://127.0.0.1:9/v1", "--host", "0.0.0.0"], "a key is needed"),
         (["--lm", "http://127.0.0.1:9/v1", "--key-variable", "NO_SUCH"], "NO_SUCH is not set"),
+        (["--lm", "http://127.0.0.1:9/v1", "--with", "bm25"], "how an index is read"),
         (["--port", "70000"], "65535"),
     ],
 )

@@ -6,7 +6,7 @@ import pytest
 from espalier.embedders.static import Static
 from espalier.embedding import unit
 from espalier.errors import ModelError
-from tests.sentence_models import VOCABULARY, WORDS, save_body, save_static
+from tests.sentence_models import VOCABULARY, WORDS, save_static, write
 
 
 def vectors():
@@ -45,8 +45,9 @@ def test_equals_model2vec_on_a_real_model(data_folder):
 
 
 def test_what_is_no_static_model(tmp_path):
+    write(tmp_path / "bert" / "config.json", {"model_type": "bert"})
     with pytest.raises(ModelError, match="is no static model"):
-        Static(str(save_body(tmp_path / "bert"))).embed(["cat"])
+        Static(str(tmp_path / "bert")).embed(["cat"])
     folder = save_static(tmp_path / "m")
     (folder / "model.safetensors").write_bytes(b"nothing")
     with pytest.raises(ModelError, match="holds no static vectors"):

@@ -23,7 +23,13 @@ def test_pipelines_have_settings_of_all_and_of_their_own():
 
 @pytest.mark.parametrize(
     ("words", "sentence"),
-    [(["bm25", "bm25"], "twice"), (["bm25:k2=1"], "k2"), (["bm26"], "bm26"), (["bm25:tf_idf.x=1,y=2"], "'y'")],
+    [
+        (["bm25", "bm25"], "twice"),
+        (["bm25:k2=1"], "k2"),
+        (["bm26"], "bm26"),
+        (["bm25:y=2"], "'y'"),
+        (["bm25:rm3.x=1"], r"bm25\+rm3"),
+    ],
 )
 def test_what_cannot_be_is_refused(words, sentence):
     with pytest.raises(RecipeError, match=sentence):

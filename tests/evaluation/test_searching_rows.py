@@ -52,6 +52,16 @@ def test_rows_say_their_language_or_it_is_told_by_the_passage(tmp_path, store):
     assert found[1].wanted == (Wanted(text="The mill."),) and sum(left_out.values()) == 1
 
 
+def test_gold_is_a_passage_where_its_text_stands_in_the_document_and_else_the_document(tmp_path, store):
+    def gold(text):
+        row = {"question": "When?", "answers": ["1901"], "passages": [{"id": "mill.md", "text": text}], "gold": [0]}
+        (tmp_path / "rows.jsonl").write_text(json.dumps(row), encoding="utf-8")
+        return read_questions(str(tmp_path / "rows.jsonl"), store)[0][0].wanted
+
+    assert gold("It burned  down in 1933.") == (Wanted(text="It burned  down in 1933."),)
+    assert gold("A fire in 1933 destroyed the mill.") == (Wanted("mill.md"),)
+
+
 def test_a_folder_of_beir_and_topics_with_qrels_are_the_same(tmp_path, store):
     queries = {"1": "mason of Kastel", "2": "mill"}
     qrels = {"1": {"kastel": 2.0, "mill": 0.0}, "2": {"mill": 1.0}}

@@ -51,6 +51,22 @@ def test_replacing_and_removing_change_the_generation_and_never_reuse_a_number(s
     assert [passage.number for passage in store.passages()] == [8, 9, 10, 11]
 
 
+def test_what_is_staged_is_not_seen_before_it_is_published(store):
+    put(store, EMOJI)
+    before = list(store.passages()), store.generation
+    new = Document("b.pdf", "b", "one\n\ntwo", places=((0, "page 1"), (5, "page 2")))
+    store.stage(new, "d", cut(new.text))
+    assert (list(store.passages()), store.generation) == before
+    assert (len(store), store.documents()) == (2, ["a.txt"])
+    assert store.is_staged("b.pdf", "d") and not store.is_staged("b.pdf", "e")
+    store.publish({"b.pdf": "d"})
+    assert [(passage.text, passage.place) for passage in store.passages()] == [("one\n\ntwo", "page 1 to page 2")]
+    assert store.place("b.pdf", 5, 8) == "page 2"
+    with pytest.raises(RunError, match=r"^another process has changed .*kb\.db meanwhile; run the command again"):
+        store.publish({"b.pdf": "d", "gone": "d"})
+    assert store.documents() == ["b.pdf"]
+
+
 def test_what_is_gone_is_said(store):
     with pytest.raises(RunError, match=r"^there is no passage 1 in .*kb\.db; the index has changed"):
         store.passage(1)

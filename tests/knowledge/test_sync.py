@@ -187,6 +187,21 @@ def test_an_interrupted_run_continues_where_it_was(tmp_path, store, monkeypatch)
     assert sync(store, folder).unchanged == 60
 
 
+def test_a_transaction_around_it_shows_documents_and_what_is_derived_of_them_together(folder, store):
+    sync(store, folder)
+    before = content(store)
+    (folder / "a.txt").write_text("Another text.", encoding="utf-8")
+    with pytest.raises(KeyboardInterrupt), store.transaction():
+        assert sync(store, folder).changed == 1
+        raise KeyboardInterrupt
+    assert content(store) == before
+    with store.transaction():
+        done = sync(store, folder)
+        store.put_blob("derived", str(store.generation).encode())
+    assert (done.changed, done.resumed) == (1, 1)
+    assert store.blob("derived") == str(store.generation).encode()
+
+
 def test_what_an_interrupted_run_staged_for_other_passages_is_forgotten(tmp_path, store, monkeypatch):
     monkeypatch.setattr(module, "DOCUMENTS_PER_COMMIT", 5)
 

@@ -10,6 +10,7 @@ from tests.adapters.kinds import adapter_of
 from tests.evaluation.tiny import RENDERER, tiny_role
 
 
+@pytest.mark.filterwarnings("ignore:.*gradient_checkpointing. is deprecated:FutureWarning")  # PEFT asks for it
 @pytest.mark.parametrize("kind", ["prompt", "prefix"])
 def test_virtual_tokens_leave_less_of_the_context(kind):
     plain = tiny_role()

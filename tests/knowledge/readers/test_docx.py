@@ -48,6 +48,11 @@ def test_tables_that_follow_each_other_and_text_in_composed_form():
     assert text(word_table([["a"]]) + word_table([["b"]]) + word("e\u0301")) == "a\n\nb\n\n\u00e9"
 
 
+def test_a_table_in_a_cell_is_text_of_the_cell():
+    nested = word_table([["out", "x"]]).replace("</w:tc>", word_table([["in", "side"]]) + "</w:tc>", 1)
+    assert text(nested) == "out in side | x"
+
+
 def test_equals_what_python_docx_wrote():
     docx_ = pytest.importorskip("docx")
     document, file = docx_.Document(), io.BytesIO()
