@@ -1,7 +1,7 @@
 # The targets a contributor needs; each makes .venv first if it is not there.
 PYTHON ?= python3
 WORKERS ?= 2
-EXTRAS ?= dev,export,optimizers,peers,postgres,quant,retrieval,serve
+EXTRAS ?= dev,export,minilm,optimizers,peers,postgres,quant,retrieval,serve
 BIN := .venv/bin
 
 .PHONY: quickstart test test-slow lint types docs clean

@@ -38,6 +38,7 @@ from espalier.evaluation.likelihood import by_engine
 from espalier.lm.local import Local
 from espalier.maths.intervals import wilson
 from espalier.models.roles import Role
+from espalier.opening import count_parameters
 from espalier.recipe import load_recipe
 from espalier.render import Renderer
 from espalier.rewards.exact_answer import final_answer, right
@@ -154,7 +155,7 @@ def measure(cell: Cell) -> Record:
 def trained(cell: Cell, here: Path) -> tuple[Path, Record]:
     """The run's folder, what it trained and what it took."""
     os.environ.update(HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false", ESPALIER_CACHE=str(here / "cache"))
-    data, seen = here / "rows.jsonl", {"trained": 0, "begun": 0.0, "first": 0.0}
+    data, seen = here / "rows.jsonl", {"trained": 0, "first": 0.0}
     data.write_text("".join(json.dumps(row) + "\n" for row in task("train", ROWS)), encoding="utf-8")
 
     def listen(event: Event) -> None:
@@ -173,10 +174,9 @@ def trained(cell: Cell, here: Path) -> tuple[Path, Record]:
     (before, _), begun, cpu = meter.memory(), time.perf_counter(), time.process_time()
     run = train(recipe, listen=listen)
     ended = time.perf_counter()
-    files = [file for file in run.result.rglob("*.safetensors")]
     return run.folder, {
-        "trained": seen["trained"] or sum(p.numel() for p in load(MODEL).policy.inner.parameters()),
-        "bytes": sum(file.stat().st_size for file in files),
+        "trained": seen["trained"] or count_parameters(locate(MODEL).model),
+        "bytes": sum(file.stat().st_size for file in run.result.rglob("*.safetensors")),
         "cpu": round(time.process_time() - cpu, 1),
         "seconds": round(ended - begun, 1),
         "step_seconds": round((ended - seen["first"]) / max(1, cell.steps - 1), 3),
@@ -245,10 +245,12 @@ def run(cells: list[Cell], found: Record, asked: argparse.Namespace) -> None:
 
 
 def costs(cell: Cell) -> Record:
-    """Seconds of a step and memory above the weights."""
+    """Seconds of a step, and MB of memory above the model's own weights in float32."""
     torch.set_num_threads(1)
+    weights = 4 * count_parameters(locate(MODEL).model) / 2**20
     with tempfile.TemporaryDirectory() as made:
-        return trained(cell, Path(made))[1]
+        figures = trained(cell, Path(made))[1]
+    return {**figures, "peak": round(figures["peak"] - weights, 1)}
 
 
 if __name__ == "__main__":

@@ -42,7 +42,8 @@ def cite(quotes: Sequence[str], hits: Sequence[Hit]) -> tuple[Citation, ...]:
 def _cited(quote: str, hits: Sequence[Hit]) -> Citation:
     for hit in hits:
         if found := locate(quote, hit.text):
-            return Citation(quote, hit.document, hit.start + found[0], hit.start + found[1], verified=True)
+            start, end = (hit.start + at for at in found)
+            return Citation(quote, hit.document, start, end, verified=True, place=hit.place)
     return Citation(quote)
 
 

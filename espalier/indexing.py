@@ -35,6 +35,7 @@ class Indexed:
     bytes: int  # of the file
     seconds: float
     retrievers: tuple[str, ...]  # what it keeps
+    notes: tuple[str, ...] = ()  # what they have to say: how an embedder prepares texts, what it skipped
 
 
 def index(
@@ -89,8 +90,9 @@ def index(
             for each in methods:
                 each.keep(store, progress)
             store.set_meta("retrievers", json.dumps(tables))
+        notes = tuple(note for each in methods for note in getattr(each, "notes", lambda _: ())(store))
     names = tuple(address.partition("/")[2] for address in (ALWAYS, *tables))
-    return Indexed(synced, size, unit, out.stat().st_size, time.monotonic() - began, names)
+    return Indexed(synced, size, unit, out.stat().st_size, time.monotonic() - began, names, notes)
 
 
 def _length(unit: str) -> Length | None:

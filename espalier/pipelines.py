@@ -7,7 +7,7 @@ search whose hits upr has ordered, "bm25+rm3+upr" orders what the rewritten quer
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 

@@ -224,9 +224,10 @@ class Renderer:
         return str(quote(str(prompt).removeprefix(self.tokenizer.bos_token or "\0"), self._special))
 
     def _begin(self, text: str) -> list[int]:
-        if text != self._last[0] or not text:
-            self._last = (text, self._codec.begin(text))  # completions of one prompt come one after the other
-        return list(self._last[1])
+        last = self._last  # read once: another thread may set it meanwhile
+        if text != last[0] or not text:
+            self._last = last = (text, self._codec.begin(text))  # completions of one prompt come one after the other
+        return list(last[1])
 
     def _eos(self) -> int:
         if self.tokenizer.eos_token_id is None:

@@ -12,7 +12,7 @@ import typer
 from espalier import __version__, console
 from espalier.cli import methods as catalogue
 from espalier.cli.arguments import guessed, named, recipe_of, resumed, take_apart
-from espalier.cli.asking import ask
+from espalier.cli.asking import ask, index, search
 from espalier.cli.comparing import USAGE as COMPARED
 from espalier.cli.comparing import compare
 from espalier.cli.curating import CURATE, curate
@@ -210,44 +210,8 @@ app.command()(export)
 app.command(**ESTIMATE)(estimate)
 
 
-@app.command()
-def index(
-    folder: Annotated[
-        Path, typer.Argument(metavar="FOLDER", help="Documents: text, PDF, Office files, HTML, JSONL rows ...")
-    ],
-    out: Annotated[Path | None, typer.Option(metavar="KB", help="The index: one file, outside the folder.")] = None,
-    size: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Longest passage: 700 characters, or 200 tokens.")
-    ] = None,
-    overlap: Annotated[
-        int | None, typer.Option(min=0, metavar="N", help="What a passage repeats of the one before: 0.")
-    ] = None,
-    chunker: Annotated[str | None, typer.Option(metavar="NAME", help="structure, sentence or fixed.")] = None,
-    tokens: Annotated[str | None, typer.Option(metavar="MODEL", help="Count sizes in this model's tokens.")] = None,
-    retriever: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="Kept beside bm25: tf_idf, dense, hybrid, postgres. May be repeated."),
-    ] = None,
-    embedder: Annotated[
-        str | None, typer.Option(metavar="NAME", help="minilm, a folder, a hub id, or http://HOST/v1:MODEL.")
-    ] = None,
-    k1: Annotated[
-        float | None, typer.Option("--k1", metavar="X", help="BM25: how much repetition counts: 0.9.")
-    ] = None,
-    b: Annotated[float | None, typer.Option("--b", metavar="X", help="BM25: how much length counts: 0.4.")] = None,
-) -> None:
-    """Make a folder of documents searchable.
-
-    The same command again reads only what has changed, and goes on if it was stopped. The folder is never written.
-    """
-    from espalier.cli.indexing import index as indexed
-
-    indexed(
-        folder, out, size=size, overlap=overlap, chunker=chunker, tokens=tokens, retrievers=retriever or (),
-        embedder=embedder, k1=k1, b=b,
-    )  # fmt: skip
-
-
+app.command()(index)
+app.command()(search)
 app.command()(ask)
 app.command()(serve)
 

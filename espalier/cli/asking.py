@@ -1,4 +1,4 @@
-"""`espalier ask`: a question to an index."""
+"""`espalier index`, `search` and `ask`: what they take; a folder of documents, and questions to it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,43 @@ from espalier.cli.options import Dtype, Model, Threads
 from espalier.cli.serving import Lm, LmKey, Set, With
 from espalier.errors import RecipeError
 from espalier.settings import Settings, answering
+
+
+def index(
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="Documents: text, PDF, Office files, HTML, JSONL rows ...")
+    ],
+    out: Annotated[Path | None, typer.Option(metavar="KB", help="The index: one file, outside the folder.")] = None,
+    size: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Longest passage: 700 characters, or 200 tokens.")
+    ] = None,
+    overlap: Annotated[
+        int | None, typer.Option(min=0, metavar="N", help="What a passage repeats of the one before: 0.")
+    ] = None,
+    chunker: Annotated[str | None, typer.Option(metavar="NAME", help="structure, sentence or fixed.")] = None,
+    tokens: Annotated[str | None, typer.Option(metavar="MODEL", help="Count sizes in this model's tokens.")] = None,
+    retriever: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Kept beside bm25: tf_idf, dense, hybrid, postgres. May be repeated."),
+    ] = None,
+    embedder: Annotated[
+        str | None, typer.Option(metavar="NAME", help="minilm, a folder, a hub id, or http://HOST/v1:MODEL.")
+    ] = None,
+    k1: Annotated[
+        float | None, typer.Option("--k1", metavar="X", help="BM25: how much repetition counts: 0.9.")
+    ] = None,
+    b: Annotated[float | None, typer.Option("--b", metavar="X", help="BM25: how much length counts: 0.4.")] = None,
+) -> None:
+    """Make a folder of documents searchable.
+
+    The same command again reads only what has changed, and goes on if it was stopped. The folder is never written.
+    """
+    from espalier.cli.indexing import index as indexed
+
+    indexed(
+        folder, out, size=size, overlap=overlap, chunker=chunker, tokens=tokens, retrievers=retriever or (),
+        embedder=embedder, k1=k1, b=b,
+    )  # fmt: skip
 
 
 def ask(
@@ -44,3 +81,24 @@ def ask(
 
     reading = Reading(model, lm, pipeline, settings or (), lm_key_variable, dtype, explain)
     answered(kb, question, reading, k=k, max_tokens=max_tokens, as_json=as_json)
+
+
+def search(
+    kb: Annotated[Path, typer.Argument(metavar="KB", help="What `espalier index` made.")],
+    query: Annotated[str, typer.Argument(metavar="QUERY", help="In quotes.")],
+    pipeline: With = "",
+    settings: Set = None,
+    model: Model = None,
+    k: Annotated[int, typer.Option("--k", min=1, metavar="N", help="How many passages.")] = 5,
+    explain: Annotated[bool, typer.Option("--explain", help="Say why each passage has its score.")] = False,
+    dtype: Dtype = "auto",
+    threads: Threads = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Search an index, and see every stage's rank and score."""
+    from espalier.cli.searching import search as searched
+
+    searched(
+        kb, query, pipeline=pipeline, settings=settings or (), model=model, k=k, explain=explain, as_json=as_json,
+        dtype=dtype,
+    )  # fmt: skip

@@ -17,6 +17,7 @@ from rich.text import Text
 from espalier import console
 from espalier.cli import STOPPED
 from espalier.cli.arguments import Words, guessed, named, recipe_of, sort_out
+from espalier.cli.comparing_searches import compare_searches, is_index
 from espalier.cli.options import Columns, Data, Model
 from espalier.comparison.candidates import Candidate, expand
 from espalier.errors import EspalierError, RecipeError, RunError
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from espalier.recipe import Recipe
     from espalier.train.loop import Event
 
-USAGE = "METHOD|RECIPE.toml[:NAME=VALUE,...]... [OPTIONS] [NAME=VALUE]..."
+USAGE = "METHOD|RECIPE.toml[:NAME=VALUE,...]... | KB PIPELINE... [OPTIONS] [NAME=VALUE]..."
 Maybe = str | None
 
 
@@ -57,13 +58,24 @@ def compare(
         bool, typer.Option("--accept-dropped", help="Go on though many rows are dropped.")
     ] = False,
 ) -> None:
-    """Train with several objectives or values, and say which is best.
+    """Train with several objectives, or search in several ways, and say which is best.
 
     All see the same rows in the same order and as many tokens. A candidate may have settings of its own: dpo:beta=0.5.
     One that fails is marked and the rest goes on; the same command again goes on where the last one ended. Options of
-    `espalier train` count for all.
+    `espalier train` count for all. With an index first, searches and ways to read are compared: espalier compare
+    docs.kb --data questions.jsonl bm25 hybrid+rm3.
     """
     what, overrides = sort_out(ctx.args)
+    if what and is_index(what[0]):
+        others = {
+            "--vary": vary, "--tokens": tokens, "--seeds": seeds > 1, "--eval-limit": eval_limit, "--adapter": adapter,
+            "--accept-dropped": accept_dropped, "--answers N (only --answers 0)": answers not in (0, 64),
+        }  # fmt: skip
+        code = compare_searches(
+            what, overrides, data=data or measured_on, model=model or start, out=out, columns=columns, metric=metric,
+            answers=answers > 0, refused=others, go_on=_typed(ctx),
+        )  # fmt: skip
+        raise typer.Exit(code)
     given = named(
         model=model, data=data, out=out, adapter=adapter, columns=columns, accept_dropped=accept_dropped or None,
         **{"from": start},

@@ -75,7 +75,7 @@ def index(
     except KeyboardInterrupt:
         print("the same command goes on from here", file=sys.stderr)
         raise
-    console.facts(screen, [*_documents(found), *_made(found, out)])
+    console.facts(screen, [*_documents(found), *_several("note", found.notes), *_made(found, out)])
 
 
 def _documents(found: Indexed) -> list[Fact]:

@@ -126,13 +126,17 @@ def _forgotten(general: Table | None) -> str:
     words = text(f"perplexity on {general['what']}"), number(general["before"]), number(general["after"])
     word = text(general["word"], css=_css(general))
     row = (*words, f"{percent(change)} %", between, drawn, f"{general['n']:,}", word)
-    nats = f"{number(general['nats'])} nats per token ({number(general['nats_low'])} to {number(general['nats_high'])})"
-    said = f"Text that was not trained on became less likely by {nats}."
+    ends = sorted(abs(general[name]) for name in ("nats_low", "nats_high"))
+    if general["word"] == "cannot say":
+        said = "Whether text that was not trained on became less likely cannot be said."
+    else:
+        way = "less" if general["word"] == "lost" else "more"
+        by = f"{way} likely by {number(abs(general['nats']))} nats per token ({' to '.join(map(number, ends))})"
+        said = f"Text that was not trained on became {by}."
     if general["what"] == OWN_ANSWERS:
-        said = (
-            f"What the model answered to everyday prompts before became less likely by {nats}, which estimates the "
-            "divergence from it: how far the model has moved, and not yet a loss. Rows of your own say more: general = "
-            "ROWS."
+        said += (
+            " It is what the model answered to everyday prompts before, so that this estimates the divergence from it: "
+            "how far the model has moved, and not yet a loss. Rows of your own say more: general = ROWS."
         )
     return title + table([*head, ("", ""), ("rows", "number"), ("", "")], [row]) + text(said, "p", "soft")
 

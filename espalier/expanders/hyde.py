@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Any, cast
+from typing import cast
+
+import numpy as np
+import numpy.typing as npt
 
 from espalier.catalogue import method
 from espalier.contracts import LM, Hit, Retriever
 from espalier.errors import RecipeError
 from espalier.expanding import REMEMBERED, VectorSearch, line, needs_vectors, written
+from espalier.searching import searched
 
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
-    Vector = npt.NDArray[np.float32]
+Vector = npt.NDArray[np.float32]
 
 INSTRUCTION = "Write a short passage, as it could stand in a document, that answers the question."
 
@@ -28,8 +28,8 @@ def hyde_vector(query: Vector, documents: Sequence[Vector]) -> Vector:
         query: vector of the query, of length 1. [H]
         documents: vectors of the written documents, each of length 1. [N, H]
     """
-    total: Vector = sum(documents, query) / (len(documents) + 1)
-    return total
+    mean: Vector = np.mean([query, *documents], axis=0)
+    return mean
 
 
 @method(paper="arXiv:2212.10496")
@@ -66,13 +66,9 @@ class HyDE:
 
     def explain(self, query: str, hit: Hit) -> tuple[tuple[str, float], ...]:
         """What the query and each written passage add to a hit's cosine, the largest first."""
-        import numpy as np
-
         texts = self._texts(query)
         if not texts:
             return self.retriever.explain(query, hit)
-        from espalier.searching import searched
-
         asked, documents = self._vectors(query, texts)
         found = self._dense.embedder.embed([searched(hit)])[0]
         length = float(np.linalg.norm(hyde_vector(asked, documents))) * (len(texts) + 1)
@@ -91,7 +87,7 @@ class HyDE:
         return embed([query], query=True)[0], list(embed(texts))
 
     @cached_property
-    def _texts(self) -> Any:
+    def _texts(self) -> Callable[[str], tuple[str, ...]]:
         return lru_cache(REMEMBERED)(self._write)
 
     def _write(self, query: str) -> tuple[str, ...]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Any, Literal
+from typing import Literal
 
 from espalier.catalogue import method
 from espalier.contracts import LM, Hit, Retriever
@@ -69,7 +70,7 @@ class Query2doc:
         return sparse_query(query, passage, repeats=self.repeats)
 
     @cached_property
-    def _passage(self) -> Any:
+    def _passage(self) -> Callable[[str], str]:
         return lru_cache(REMEMBERED)(self._write)
 
     def _write(self, query: str) -> str:
@@ -77,9 +78,7 @@ class Query2doc:
             return ""
         shown = [f"Query: {asked}\nPassage: {passage}" for asked, passage in self._examples]
         prompt = "\n\n".join([INSTRUCTION, *shown, f"Query: {line(query)}\nPassage:"])
-        texts = written(
-            self.lm, prompt, n=1, temperature=self.temperature, max_tokens=self.max_tokens, seed=self.seed
-        )
+        texts = written(self.lm, prompt, n=1, temperature=self.temperature, max_tokens=self.max_tokens, seed=self.seed)
         return line(texts[0].removeprefix("Passage:")) if texts else ""
 
     @cached_property
