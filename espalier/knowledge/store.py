@@ -59,10 +59,6 @@ class Store(Database):
     committed now and then, and whoever searches sees the old state or the new one.
     """
 
-    def __init__(self, path: Path, *, create: bool = False) -> None:
-        super().__init__(path, create=create)
-        self._recent: tuple[int, str, Places] = (0, "", ())  # a document: neighbors in a ranking often come from one
-
     @classmethod
     def create(cls, path: Path, **meta: str) -> Store:
         """The index at a path, made if there is none; `meta` that it has already stays as it is.
@@ -194,17 +190,12 @@ class Store(Database):
 
     def passage(self, number: int) -> Passage:
         """The passage of a number."""
-        one = """SELECT name, passages.title, start, end, document
-            FROM passages JOIN documents ON id = document WHERE number = ?"""
-        with self.snapshot():
-            for name, title, start, end, document in self._rows(one, number):
-                known, text, places = self._recent
-                if document != known:
-                    [(text, at)] = self._rows("SELECT text, places FROM documents WHERE id = ?", document)
-                    places = json.loads(at)
-                if not self._writing:  # the id of a document that is rolled back is given again
-                    self._recent = (document, text, places)
-                return Passage(number, name, title, start, end, text[start:end], place(places, start, end))
+        of = "FROM passages JOIN documents ON id = document WHERE number = ?"
+        one = f"SELECT name, passages.title, start, end, places, substr(text, start + 1, end - start) {of}"
+        for name, title, start, end, places, text in self._rows(one, number):
+            if len(text) < end - start:  # SQLite's substr ends at a NUL
+                text = str(self._value(f"SELECT text {of}", number))[start:end]
+            return Passage(number, name, title, start, end, text, place(json.loads(places), start, end))
         raise RunError(f"there is no passage {number} in {self.path}; the index has changed since it was searched.")
 
     # Changes.
