@@ -41,7 +41,14 @@ def recipe_of(job: dict[str, Any]) -> Any:
     """The recipe of a run: nothing is held back, nothing measured but the training itself."""
     from espalier.recipe import load_recipe
 
-    options = {"batch_size": BATCH, "max_steps": STEPS, "eval_share": 0.0, "learning_rate": 1e-4, "dtype": job["dtype"]}
+    options = {
+        "batch_size": BATCH,
+        "max_steps": STEPS,
+        "eval_share": 0.0,
+        "learning_rate": 1e-4,
+        "dtype": job["dtype"],
+        "general": "off",
+    }
     return load_recipe(
         objective="sft", model=job["model"], data=job["rows"], out=job["out"], **options, **WAYS[job["way"]]
     )

@@ -70,7 +70,14 @@ def trained(cell: Cell, rows: Sequence[Mapping[str, Any]], here: Path) -> tuple[
             spent["tokens"] += event.values["tokens"]
         spent["last"] = now
 
-    fixed = {"dtype": DTYPE, "device": "cpu", "threads": 1, "eval_share": 0.0, "save_every": 1_000_000}
+    fixed = {
+        "dtype": DTYPE,
+        "device": "cpu",
+        "threads": 1,
+        "eval_share": 0.0,
+        "save_every": 1_000_000,
+        "general": "off",
+    }
     start = {"model": MODEL, **({"adapter": "lora"} if cell.adapter else {})}
     recipe = load_recipe(
         objective=cell.objective,
