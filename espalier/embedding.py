@@ -6,9 +6,9 @@ import hashlib
 import json
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,9 @@ from espalier import catalogue
 from espalier.contracts import Embedder
 from espalier.errors import ModelError, RecipeError
 from espalier.maths.scripts import BY_WORD
+
+if TYPE_CHECKING:
+    from espalier.models.encoder import Encoder
 
 DEFAULT = "minilm"
 MULTILINGUAL = "intfloat/multilingual-e5-small, BAAI/bge-m3 or Qwen/Qwen3-Embedding-0.6B"
@@ -47,6 +50,33 @@ class TextEmbedder:
             ModelError: it cannot.
         """
         return
+
+
+class EncoderEmbedder(TextEmbedder):
+    """Base of those that are a transformer's encoder, which is loaded when it is first asked."""
+
+    @property
+    def _encoder(self) -> Encoder:
+        raise NotImplementedError
+
+    @property
+    def name(self) -> str:
+        """The model's name, and a digest of all that decides its vectors."""
+        return self._encoder.name
+
+    @property
+    def about(self) -> str:
+        """Prefixes, pooling and length."""
+        return self._encoder.about
+
+    @property
+    def shortened(self) -> int:
+        """Texts so far that are longer than the model reads."""
+        return self._encoder.shortened
+
+    def embed(self, texts: Sequence[str], *, query: bool = False) -> Vectors:
+        """One vector for each text. [texts, H]"""
+        return self._encoder.embed(texts, query=query)
 
 
 def open_embedder(name: str) -> Embedder:

