@@ -9,18 +9,22 @@ from typing import Any, Literal
 
 from benchmarks.objectives_rows import Rows, digest
 from espalier.catalogue import load
+from espalier.models.load import load_config
+from espalier.planning import faster
+from espalier.run import locate
 
 OBJECTIVES = (
     "sft", "dpo", "ipo", "kto", "orpo", "cpo", "simpo", "slic", "robust_dpo", "dpo_norm", "hinge_norm", "ld_dpo",
     "f_dpo", "rpo", "tr_dpo", "unlikelihood",
 )  # fmt: skip
-RATES = (2e-4, 5e-4)  # beside the preset's
+RATES = (5e-5, 2e-4, 5e-4)  # beside the preset's
 SEEDS = (0, 1)
 LEVELS = (0.0, 0.2, 0.4)  # shares of pairs that are turned around
 FEW, MANY = 250, 1000  # thumbs
 CONDITIONS = ((FEW, 1.0, 0.0), (FEW, 10.0, 0.0), (FEW, 10.0, 0.2), (MANY, 10.0, 0.2))
 THUMB_RATES = (2e-4, 1e-3)
 FLIPPED_RATE = 5e-4
+SCORE_RATES = (1e-4, 5e-4, 2e-3)
 UNTOLD = 0.1  # label smoothing where no pair is turned around
 COSTS = (("dpo", "cached"), ("dpo", "live"), ("orpo", "cached"), ("kto", "cached"), ("tr_dpo", "cached"))
 REAL = ("hh_harmless_dev", "alpaca_eval_pref_dev")
@@ -71,7 +75,7 @@ class Cell:
         if self.objective in ("start", *YARDSTICKS):
             return asdict(self)
         method: Any = load(f"objectives/{self.objective}")
-        presets = {**method.presets["small"], **self.options}
+        presets = {**method.presets["small"], "learning_rate": rate_of(self.objective), **self.options}
         return {**asdict(self), "options": {"seed": 0, **presets}}
 
     def key(self, size: Size) -> str:
@@ -80,9 +84,10 @@ class Cell:
 
 
 def rate_of(objective: str) -> float:
-    """The learning rate of its preset `small`."""
+    """The learning rate that its preset `small` gives a model of sprout's width."""
     method: Any = load(f"objectives/{objective}")
-    return float(method.presets["small"]["learning_rate"])
+    scale = faster(load_config(locate("sprout").model))
+    return float(f"{method.presets['small']['learning_rate'] * scale:.2g}")
 
 
 def trained(objective: str, rows: Rows, **options: Any) -> Cell:
@@ -158,7 +163,7 @@ def _costs() -> dict[str, Cell]:
 def _scores(size: Size) -> dict[str, Cell]:
     """Reward models on the world's pairs of a sure and of a doubtful judge, and on real pairs with their yardsticks."""
     found = {}
-    for temperature, rate in product((0.0, 1.0), (rate_of("reward_model"), 5e-4, 2e-3)):
+    for temperature, rate in product((0.0, 1.0), SCORE_RATES):
         rows = Rows(n=size.pairs, temperature=temperature)
         label = f"world | {temperature:g} | {rate:g}"
         found[label] = Cell("reward_model", rows, {"learning_rate": rate}, figures="scores")

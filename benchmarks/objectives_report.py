@@ -18,10 +18,11 @@ INTRODUCTION = """# Offline objectives under a known reward
 Written by `python -m benchmarks.objectives`, which measures all of it anew.
 
 Every offline objective trains a LoRA adapter on [sprout](sprout.md), the bundled model of 5M parameters, with its
-preset `small`. The rows are reviews of the invented world's *dev* part, judged by somebody whose reward is known: the
-mood of a review, from -1 (unhappy) to 1 (happy), by its words and nothing else ([how](world.md)). Afterwards the model
-writes one review for each of a number of prompts about the *test* part, at temperature 1 and with the same random
-numbers for all, and the reward itself says what was learned.
+preset `small`, which gives a model this narrow four times its learning rate. The rows are reviews of the invented
+world's *dev* part, judged by somebody whose reward is known: the mood of a review, from -1 (unhappy) to 1 (happy), by
+its words and nothing else ([how](world.md)). Afterwards the model writes one review for each of a number of prompts
+about the *test* part, at temperature 1 and with the same random numbers for all, and the reward itself says what was
+learned.
 
 - *reward*: its mean over the samples; *change*: the paired difference from the start.
 - *KL*: log pi(y) - log pi_start(y) of the same samples, the mean over samples, in nats per review.

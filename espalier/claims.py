@@ -11,13 +11,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from string import ascii_lowercase
 
 from espalier import reading
 from espalier.contracts import Answer, Citation, Hit
 from espalier.knowledge.chunks import sentences
 from espalier.support import unsupported
 
-_MARK = re.compile(r"\s*\[(\d+[a-z]?(?:\s*[,;]\s*\d+[a-z]?)*)\]")
+_MARK = re.compile(r"\s*\[(\d{1,3}[a-z]?(?:\s*[,;]\s*\d{1,3}[a-z]?)*)\]")
 _BEHIND = re.compile(rf"([.!?\u3002\uff01\uff1f]+)((?:{_MARK.pattern})+)")  # marks behind their sentence's end
 _POINT = re.compile(r"(?:[-*+\u2022>]\s+|\d{1,3}[.)]\s+)+")
 _NO_CLAIM = re.compile(r"#.*|.*[:\uff1a]|[\W_]*", re.DOTALL)  # a heading, what introduces a list, no word at all
@@ -119,7 +120,7 @@ def _shown(label: str, answer: Answer) -> Sequence[Citation]:
     if not letter:
         quoted = [citation for citation in answer.citations if _within(citation, hit)]
         return quoted or [_cited(hit, 0, len(hit.text))]
-    at = reading.ascii_lowercase.index(letter)
+    at = ascii_lowercase.index(letter)
     if at >= len(places):
         return [Citation(f"[{label}]")]
     start, end = places[at]

@@ -11,11 +11,12 @@ from espalier.maths.scripts import script, words
 
 _OF_PASSAGE = re.compile(
     r"\b(?:passages?|excerpt|(?:this|the|above) (?:text|document|paragraph|article|section))\b"
-    r"|지문|본문|이 글|위 글|이 문서|这段|該段|该段|本段|上文|本文|文中|\b(?:teks|bacaan|paragraf|dokumen) (?:ini|tersebut|di atas)\b",
+    r"|지문|본문|이 글|위 글|이 문서|这段|該段|该段|本段|上文|本文|文中"
+    r"|\b(?:teks|bacaan|paragraf|dokumen) (?:ini|tersebut|di atas)\b",
     re.IGNORECASE,
 )
-_INDONESIAN = frozenset("yang dan di dengan untuk dari adalah ini itu pada ke tidak oleh dalam akan sebagai atau".split())
-_ENGLISH = frozenset("the of and to in is are was for on that with as by at from or an be it".split())
+_INDONESIAN = re.compile(r"\b(?:yang|dan|di|dengan|untuk|dari|adalah|ini|itu|pada|ke|tidak|oleh|dalam|akan|atau)\b")
+_ENGLISH = re.compile(r"\b(?:the|of|and|to|in|is|are|was|for|on|that|with|as|by|at|from|or|an|be|it)\b")
 
 
 def spoken(text: str) -> str:
@@ -23,9 +24,8 @@ def spoken(text: str) -> str:
     found = {"Hangul": "ko", "Kana": "ja", "Han": "zh"}.get(script(text) or "", "en")
     if found != "en":
         return found
-    known = [word.lower() for word in words(text)]
-    indonesian, english = (sum(word in common for word in known) for common in (_INDONESIAN, _ENGLISH))
-    return "id" if indonesian > english and indonesian >= 0.05 * len(known) else "en"
+    indonesian, english = (len(common.findall(text.lower())) for common in (_INDONESIAN, _ENGLISH))
+    return "id" if indonesian > english and indonesian >= 0.05 * len(words(text)) else "en"
 
 
 def same_script(text: str, lang: str) -> bool:

@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from typing import Any
 
 from espalier import reading
 from espalier.verdicts import concluded
@@ -94,8 +95,9 @@ def read_whole(reply: str) -> Draft | None:
     """A reply taken apart: lines with labels, in any of our languages and with Markdown's marks, or a JSON object."""
     said = concluded(reply)
     found = _object(said) or _lines(said)
-    wanted = [found.get(name, "") for name in ("question", "quote", "answer")]
-    return Draft(*wanted, found.get("translation", "")) if all(wanted) else None
+    if not all(found.get(name) for name in ("question", "quote", "answer")):
+        return None
+    return Draft(found["question"], found["quote"], found["answer"], found.get("translation", ""))
 
 
 def declined(reply: str) -> bool:
@@ -109,6 +111,29 @@ def read_alone(reply: str) -> str:
     lines = [line for line in said.splitlines() if line.strip()]
     found = _lines(said).get("question", "") or (lines[0] if lines else "")
     return found.strip(_AROUND) if found.rstrip(_AROUND).endswith(("?", "\uff1f")) else ""
+
+
+def fields_of(
+    row: Mapping[str, Any], question: str, answers: Sequence[str], quoted: tuple[int, int], lang: str, held: str
+) -> dict[str, Any]:
+    """The columns of a question.
+
+    Args:
+        row: the passage: text, and what is known of it: title, document, start, place.
+        question: what is asked.
+        answers: what counts as right.
+        quoted: where the quote stands in the text.
+        lang: the question's language.
+        held: the passage's.
+    """
+    text, document, begins = str(row["text"]), str(row.get("document") or ""), int(row.get("start") or 0)
+    passage = {"text": text, "title": str(row.get("title") or ""), "id": document}
+    start, end = quoted
+    return {
+        "question": question, "answers": list(answers), "lang": lang, "gold_lang": held, "quote": text[start:end],
+        "document": document, "place": str(row.get("place") or ""), "start": begins + start, "end": begins + end,
+        "passages": [{name: value for name, value in passage.items() if value}], "gold": [0],
+    }  # fmt: skip
 
 
 def _object(said: str) -> dict[str, str]:

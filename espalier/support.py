@@ -15,6 +15,12 @@ from espalier.knowledge.chunks import sentences
 
 Span = tuple[int, int]
 
+_SAID = (  # beside stop words, what English says without stating anything; "May" may be a month
+    "he she him her hers his its their theirs them they i me my we us our you your who whom whose which what where "
+    "when while has have had been being were do does did can could would should also both only so thus therefore "
+    "however moreover according passage passages"
+)
+LIGHT = frozenset(_SAID.split())
 _RUN = re.compile(f"[{UNSPACED}]+")
 _HANGUL = re.compile("[\u1100-\u11ff\u3131-\u318e\uac00-\ud7a3]")
 _JOINS = re.compile(r"[\s\-\u2010-\u2015]*")  # what may stand between two words of one span
@@ -35,7 +41,7 @@ def unsupported(text: str, sources: Iterable[str], *, names: bool = False) -> li
     pairs = [(start, end) for term, start, end in terms if _RUN.match(term) and len(term) > 1 and term in known]
     covered = {at for start, end in pairs for at in range(start, end)}
     words = [(term, start, end) for term, start, end in terms if not _RUN.match(term)]
-    found = [(start, end) for term, start, end in words if term not in known]
+    found = [(at, end) for term, at, end in words if term not in known and not _is_light(text[at:end])]
     if names:
         first = _first_words(text)
         found = [span for span in found if _is_name(text, span, first)]
@@ -59,6 +65,10 @@ def _new(run: re.Match[str], covered: set[int], known: set[str]) -> Iterator[Spa
         yield from ((start + stretch.start(), start + stretch.end()) for stretch in re.finditer("xx+", letters))
 
 
+def _is_light(word: str) -> bool:
+    return word.casefold() in LIGHT and not (word.isupper() and len(word) > 1)  # "US" and "WHO" are names
+
+
 def _first_words(text: str) -> set[int]:
     found = (_WORD.search(text, start, end) for start, end in sentences(text))
     return {match.start() for match in found if match}
@@ -69,8 +79,8 @@ def _is_name(text: str, span: Span, first: set[int]) -> bool:
     start, end = span
     if any(char.isdigit() for char in text[start:end]):
         return True
-    return text[start].isupper() and (start not in first or bool(re.match(r"[ -]\w", text[end:]))
-                                      and text[end + 1].isupper())  # fmt: skip
+    followed = re.match(r"[ -](\w)", text[end:])
+    return text[start].isupper() and (start not in first or (followed is not None and followed[1].isupper()))
 
 
 def _merged(text: str, spans: list[Span]) -> list[Span]:

@@ -59,3 +59,8 @@ def test_a_quote_is_cited_from_the_first_passage_that_has_it():
     hits = [Hit("a.md", 2.0, "Nothing here."), Hit("b.md", 1.0, "It is so. Kastel is old.", start=100)]
     found = cite(["Kastel is old.", "Kastel is new.", " ", "Kastel is old."], hits)
     assert found == (Citation("Kastel is old.", "b.md", 110, 124, verified=True), Citation("Kastel is new."))
+
+
+def test_a_citation_knows_the_page_of_its_passage():
+    [found] = cite(["Kastel is old."], [Hit("a.pdf", 1.0, "Kastel is old.", place="page 3")])
+    assert found.place == "page 3"

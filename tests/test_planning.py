@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from transformers import LlamaConfig
 
 from espalier import tuning
 from espalier.errors import RowError
-from espalier.planning import check, plan_run
+from espalier.planning import check, faster, plan_run
 from tests import running
 from tests.models_on_disk import answers, pairs, recipe_of, write_rows
 
@@ -32,8 +33,14 @@ def test_steps_follow_from_rows_batch_and_epochs(quick):
 def test_the_small_preset_is_for_adapters_and_all_weights_learn_at_a_tenth(quick):
     adapter = plan_run(recipe_of(quick, "dpo", adapter="lora"))
     full = plan_run(recipe_of(quick, "dpo"))
-    assert adapter.options.learning_rate == 5e-5 and full.options.learning_rate == pytest.approx(5e-6)
+    assert adapter.options.learning_rate == pytest.approx(4 * 5e-5)  # four times, for the model is narrow
+    assert full.options.learning_rate == pytest.approx(4 * 5e-6)
     assert adapter.options.preset == full.options.preset == "small"
+
+
+@pytest.mark.parametrize(("width", "times"), [(8192, 1.0), (2048, 1.0), (720, 2.0), (256, 4.0), (32, 4.0)])
+def test_narrow_models_get_higher_rates(width, times):
+    assert faster(LlamaConfig(hidden_size=width, num_attention_heads=4)) == pytest.approx(times, rel=1e-2)
 
 
 def test_a_learning_rate_that_is_given_is_kept_even_if_it_is_the_presets(quick):
@@ -43,11 +50,13 @@ def test_a_learning_rate_that_is_given_is_kept_even_if_it_is_the_presets(quick):
 def test_what_the_preset_gives_is_said(quick):
     said = plan_run(recipe_of(quick, "dpo", adapter="lora", learning_rate=3e-4)).audit.settings
     assert said.startswith("small: learning_rate 0.0003, ") and "warmup " in said
+    said = plan_run(recipe_of(quick, "dpo", adapter="lora")).audit.settings
+    assert said.startswith("small (learning rate x4: a narrow model): learning_rate 0.0002, ")
 
 
 def test_an_adapter_that_is_trained_on_learns_like_one(quick):
     tuning.train(recipe_of(quick, adapter="lora", out="first", max_steps=1))
-    assert plan_run(recipe_of(quick, "dpo", from_run=quick / "first")).options.learning_rate == 5e-5
+    assert plan_run(recipe_of(quick, "dpo", from_run=quick / "first")).options.learning_rate == pytest.approx(2e-4)
 
 
 def test_a_run_that_goes_on_has_the_recipe_of_its_beginning(quick):

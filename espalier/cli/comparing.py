@@ -63,7 +63,7 @@ def compare(
     All see the same rows in the same order and as many tokens. A candidate may have settings of its own: dpo:beta=0.5.
     One that fails is marked and the rest goes on; the same command again goes on where the last one ended. Options of
     `espalier train` count for all. With an index first, searches and ways to read are compared: espalier compare
-    docs.kb --data questions.jsonl bm25 hybrid+rm3.
+    docs.kb --data questions.jsonl bm25 bm25+rm3.
     """
     what, overrides = sort_out(ctx.args)
     if what and is_index(what[0]):

@@ -40,7 +40,7 @@ def search(
     Args:
         kb: an index.
         query: what is searched for.
-        pipeline: a retriever with rewriting and rerankers: "hybrid+rm3+upr".
+        pipeline: a retriever with rewriting and rerankers: "hybrid+upr".
         settings: options of its parts: "rm3.terms=20".
         model: what its parts ask, if one does.
         k: how many passages.
@@ -83,10 +83,10 @@ def search(
 
 def print_hit(out: Console, rank: int, hit: Hit, why: Why) -> None:
     """One passage: where it stands, its score, what each stage said of it, and its text."""
-    where = f"{hit.document}, characters {hit.start:,} to {hit.start + len(hit.text):,}"
     place = f", {hit.place}" if hit.place else ""
+    where = f"{hit.document}{place}, characters {hit.start:,} to {hit.start + len(hit.text):,}"
     title = (visible(hit.title or hit.document), "bold")
-    out.print(Text.assemble(f"[{rank}] ", title, f"  {visible(where + place)}"), soft_wrap=True)
+    out.print(Text.assemble(f"[{rank}] ", title, f"  {visible(where)}"), soft_wrap=True)
     stages = " \u00b7 ".join(f"{part.stage} {number(part.score)}, rank {part.rank}" for part in hit.parts)
     out.print(Text(f"    score {number(hit.score)}{f'  ({stages})' if stages else ''}", "dim"), soft_wrap=True)
     if why:

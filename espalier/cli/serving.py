@@ -22,7 +22,7 @@ Lm = Annotated[
 ]
 LmKey = Annotated[str | None, typer.Option(metavar="NAME", help="Environment variable with that server's key.")]
 With = Annotated[
-    str, typer.Option("--with", metavar="PIPELINE", help="How it is searched and read: hybrid+rm3+upr+flare. bm25.")
+    str, typer.Option("--with", metavar="PIPELINE", help="How it is searched and read: hybrid+upr+flare. bm25.")
 ]
 Set = Annotated[
     list[str] | None, typer.Option("--set", metavar="PART.NAME=VALUE", help="An option of a part: rm3.terms=20.")

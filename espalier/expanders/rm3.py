@@ -52,7 +52,7 @@ class RM3:
     Inputs: bm25; or tf_idf, whose own weights of a query's terms then do not count.
     Relations: vector_prf does the same to a vector; query2doc has a model write what is added.
     Departs from the paper: scores stand for query likelihood, as in Anserini, whose defaults these are. No term is left
-    out for being common, as it is there: on Cranfield and Vaswani that made no difference.
+    out for being common, as it is there: on Cranfield and Vaswani that made little difference.
     """
 
     retriever: Retriever

@@ -51,6 +51,7 @@ class CPO(Pairs):
         "small": {"learning_rate": 1e-4, "batch_size": 16, "epochs": 1.0, "warmup": 0.1},
     }
     sources: ClassVar[dict[str, dict[str, str]]] = {
+        "small": {"docs/objectives_measured.md, four times as much at a width of 256": "learning_rate"},
         "paper": {
             "Eq. 5": "nll_weight",
             "Section 4.2 (512 tokens)": "beta, batch_size, epochs, warmup",

@@ -68,6 +68,7 @@ class DPO(PairObjective):
         },
     }  # fmt: skip
     sources: ClassVar[dict[str, dict[str, str]]] = {
+        "small": {"docs/objectives_measured.md, four times as much at a width of 256": "learning_rate"},
         "paper": {
             "Appendix B": "beta, learning_rate, batch_size, warmup",
             "eric-mitchell/direct-preference-optimization, config/config.yaml": "epochs, schedule, max_norm",

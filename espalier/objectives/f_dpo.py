@@ -59,6 +59,7 @@ class FDPO(PairObjective):
         "small": {"learning_rate": 5e-5, "batch_size": 16, "epochs": 1.0, "warmup": 0.1},
     }
     sources: ClassVar[dict[str, dict[str, str]]] = {
+        "small": {"docs/objectives_measured.md, four times as much at a width of 256": "learning_rate"},
         "paper": {
             "eric-mitchell/direct-preference-optimization, config/config.yaml": (
                 "learning_rate, epochs, warmup, schedule, max_norm"

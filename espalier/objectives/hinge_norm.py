@@ -46,6 +46,7 @@ class HingeNorm(PairObjective):
         "small": {"learning_rate": 5e-5, "batch_size": 16, "epochs": 1.0, "warmup": 0.1},
     }
     sources: ClassVar[dict[str, dict[str, str]]] = {
+        "small": {"docs/objectives_measured.md, four times as much at a width of 256": "learning_rate"},
         "paper": {
             "Section 5": "gamma, learning_rate, batch_size",
             "not in the paper": "epochs, warmup",

@@ -47,6 +47,7 @@ class IPO(PairObjective):
         "small": {"learning_rate": 5e-5, "batch_size": 16, "epochs": 1.0, "warmup": 0.1},
     }
     sources: ClassVar[dict[str, dict[str, str]]] = {
+        "small": {"docs/objectives_measured.md, four times as much at a width of 256": "learning_rate"},
         "paper": {
             "not in the paper: Appendix B of DPO's": "learning_rate, batch_size, warmup",
             "not in the paper: eric-mitchell/direct-preference-optimization": "epochs, schedule",

@@ -75,6 +75,7 @@ class KTO(UnpairedObjective):
         "small": {"learning_rate": 5e-5, "batch_size": 16, "epochs": 1.0, "warmup": 0.1},
     }
     sources: ClassVar[dict[str, dict[str, str]]] = {
+        "small": {"docs/objectives_measured.md, four times as much at a width of 256": "learning_rate"},
         "paper": {
             "Table 1 (Llama 3 8B)": "beta, learning_rate, batch_size, epochs",
             "ContextualAI/HALOs, config/config.yaml and launch.py": "warmup, schedule",

@@ -69,6 +69,7 @@ class LDDPO(Pairs):
         "small": {"learning_rate": 5e-5, "batch_size": 16, "epochs": 1.0, "warmup": 0.1},
     }
     sources: ClassVar[dict[str, dict[str, str]]] = {
+        "small": {"docs/objectives_measured.md, four times as much at a width of 256": "learning_rate"},
         "paper": {
             "hyperparameter study (Llama 3 8B Instruct)": "alpha",
             "not verified: arXiv:2310.16944, Section 4.4": "beta, learning_rate, batch_size, epochs, warmup, schedule",

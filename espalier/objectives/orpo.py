@@ -61,6 +61,7 @@ class ORPO(Pairs):
         "small": {"learning_rate": 1e-4, "batch_size": 16, "epochs": 1.0, "warmup": 0.1},
     }
     sources: ClassVar[dict[str, dict[str, str]]] = {
+        "small": {"docs/objectives_measured.md, four times as much at a width of 256": "learning_rate"},
         "paper": {
             "Section 6.1 (Mistral)": "odds_weight",
             "xfactlab/orpo, scripts/run_mistral_orpo_beta.sh (2,048 tokens)": (

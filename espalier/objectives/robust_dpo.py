@@ -53,6 +53,7 @@ class RobustDPO(PairObjective):
         "small": {"learning_rate": 5e-5, "batch_size": 16, "epochs": 1.0, "warmup": 0.1},
     }
     sources: ClassVar[dict[str, dict[str, str]]] = {
+        "small": {"docs/objectives_measured.md, four times as much at a width of 256": "learning_rate"},
         "paper": {
             "Table 4 (512 tokens)": "beta, learning_rate, batch_size",
             "Section 6": "label_smoothing",

@@ -57,6 +57,7 @@ class TRDPO(Pairs):
         "small": {"learning_rate": 5e-5, "batch_size": 16, "epochs": 1.0, "warmup": 0.1, "every": 32},
     }
     sources: ClassVar[dict[str, dict[str, str]]] = {
+        "small": {"docs/objectives_measured.md, four times as much at a width of 256": "learning_rate"},
         "paper": {
             "Table 1": "beta, every, mix",
             "Table 2 (1,024 tokens)": "learning_rate, epochs, warmup, max_norm",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
+from espalier import question_forms as forms
 from espalier import reading
 from espalier.catalogue import method
 from espalier.citing import locate
@@ -14,8 +15,9 @@ from espalier.curating import EachRow, Item
 from espalier.errors import RecipeError, RowError
 from espalier.maths.answers import normalized
 from espalier.question_checks import agrees, copied_share, holds, of_passage, same_script, spoken
-from espalier.question_forms import Draft, alone_prompt, closed_prompt, declined, read_alone, read_whole, whole_prompt
+from espalier.question_forms import Draft
 from espalier.rows import Dropped
+from espalier.verdicts import concluded
 
 
 @method(paper="arXiv:2202.05144")
@@ -73,7 +75,7 @@ class Questions(EachRow):
         if reason or place is None:
             yield Dropped(row.where, reason, draft.question)
         else:
-            yield Row(_fields(row, draft.question, answers, text, place, (lang, held)), row.where)
+            yield Row(forms.fields_of(row, draft.question, answers, place, lang, held), row.where)
 
     def finish(self, found: Iterable[Item]) -> Iterator[Item]:
         """Leave out what is asked a second time: in the same words, or for the same answer in the same place."""
@@ -91,12 +93,12 @@ class Questions(EachRow):
     def _written(self, row: Row, text: str, asked: str) -> tuple[Draft | str, bool]:
         """The question, or why there is none; and whether the model follows instructions."""
         if self.form != "steps":
-            reply = self._said(whole_prompt(text, str(row.get("title") or ""), asked))
-            if declined(reply):
+            reply = self._said(forms.whole_prompt(text, str(row.get("title") or ""), asked))
+            if forms.declined(reply):
                 return "nothing to ask about", True
-            if (draft := read_whole(reply)) is not None or self.form == "whole" or asked:
+            if (draft := forms.read_whole(reply)) is not None or self.form == "whole" or asked:
                 return draft or "unparsed", True
-        question = read_alone(self._said(alone_prompt(text)))
+        question = forms.read_alone(self._said(forms.alone_prompt(text)))
         if not question:
             return "unparsed", False
         found = reading.read(self._said(reading.prompt(question, [(str(row.get("title") or ""), text)])))
@@ -111,19 +113,6 @@ class Questions(EachRow):
         """Whether the model answers it without the passage."""
         if not self.tries:
             return False
-        prompt = closed_prompt(question, briefly=briefly)
+        prompt = forms.closed_prompt(question, briefly=briefly)
         said = self.lm.complete(prompt, n=self.tries, temperature=0.7, max_tokens=64, seed=self.seed)
-        return any(agrees(reading.read(one).answer, answers, lang, f1_from=self.known) for one in said)
-
-
-def _fields(
-    row: Row, question: str, answers: list[str], text: str, at: tuple[int, int], langs: tuple[str, str]
-) -> dict[str, Any]:
-    """The columns of a question about row's passage."""
-    document, begins = str(row.get("document") or ""), int(row.get("start") or 0)
-    passage = {"text": text, "title": str(row.get("title") or ""), "id": document}
-    return {
-        "question": question, "answers": answers, "lang": langs[0], "gold_lang": langs[1], "quote": text[slice(*at)],
-        "document": document, "place": str(row.get("place") or ""), "start": begins + at[0], "end": begins + at[1],
-        "passages": [{name: value for name, value in passage.items() if value}], "gold": [0],
-    }  # fmt: skip
+        return any(agrees(reading.read(concluded(one)).answer, answers, lang, f1_from=self.known) for one in said)

@@ -91,14 +91,14 @@ def test_sft_reads_as_many_tokens_as_the_others() -> None:
 
 def test_a_rate_that_breaks_the_text_is_not_the_best() -> None:
     start = entry(0.0)
-    found = {rate_of("dpo"): entry(0.1), 2e-4: entry(0.6), 1e-3: entry(0.9, whole="1" * 20 + "0" * 20)}
-    assert objectives_report.best(found, start) == 2e-4
-    assert "0.0002 is clearly better than the preset's" in objectives_report.verdict("dpo", found, start)
+    found = {rate_of("dpo"): entry(0.1), 5e-4: entry(0.6), 1e-3: entry(0.9, whole="1" * 20 + "0" * 20)}
+    assert objectives_report.best(found, start) == 5e-4
+    assert "0.0005 is clearly better than the preset's" in objectives_report.verdict("dpo", found, start)
     preset, bad = rate_of("dpo"), found[1e-3]
     assert "is the best of those that" in objectives_report.verdict("dpo", {preset: entry(0.1), 1e-3: bad}, start)
     assert "breaks at every rate" in objectives_report.verdict("dpo", {preset: bad, 1e-3: bad}, start)
     assert "no other rate" in objectives_report.verdict("dpo", {preset: bad}, start)
-    assert "was not measured" in objectives_report.verdict("dpo", {2e-4: bad}, start)
+    assert "was not measured" in objectives_report.verdict("dpo", {5e-4: bad}, start)
 
 
 def test_seeds_count_together_and_apart() -> None:

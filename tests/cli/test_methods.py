@@ -39,7 +39,7 @@ def test_a_method_is_shown_whole(capsys):
     assert "label_smoothing  float  0.0  assumed share of swapped labels" in shown
     shown = " ".join(shown.split())
     assert "preset paper Appendix B: beta = 0.1, learning_rate = 1e-06" in shown
-    assert "preset small learning_rate = 5e-05" in shown
+    assert "preset small docs/objectives_measured.md" in shown and "learning_rate = 5e-05" in shown
 
 
 def test_the_options_of_training_are_shown(capsys):
