@@ -6,19 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.solving_cells import (
-    ALWAYS,
-    AS_IF_TRUE,
-    CALLED_FALSE,
-    CLOSED,
-    DEPTH,
-    FIRST,
-    GIVEN,
-    SINGLE,
-    TWO_HOP,
-    WAYS,
-    WHOLE,
-)  # fmt: skip
+from benchmarks.solving_cells import ALWAYS, CLOSED, DEPTH, FIRST, GIVEN, STRIPS, WAYS, WHOLE
+from benchmarks.solving_questions import AS_IF_TRUE, CALLED_FALSE, SCATTERED, SINGLE, TWO_HOP
 from espalier.maths.intervals import bootstrap, paired_bootstrap, paired_shares, wilson
 
 Record = dict[str, Any]
@@ -28,10 +17,9 @@ INTRODUCTION = """# Searching, reranking, filtering and active retrieval, measur
 Written by `python -m benchmarks.solving`, which measures all of it anew.
 
 What each way to search and to answer brings [sprout](sprout.md), the bundled model of 5M parameters, on the *test
-world*, of which it has learned no fact, in wordings that it knows. The collection is passages of one to three facts,
-about three for each person, place, work, organization and event, so that BM25 often finds another passage about the
-same one first. A single-hop question asks for one fact; a two-hop question asks about somebody or something that only
-another passage names. All questions can be answered, so an abstention is wrong.
+world*, of which it has learned no fact, in wordings that it knows. The collection has one passage of one to three facts
+about each person, place, work, organization and event. A single-hop question asks for one fact; a two-hop question asks
+about somebody or something that only another passage names. All questions can be answered, so an abstention is wrong.
 
 - *exact match*: as SQuAD's script has it. *difference*: paired, on the same questions, from the table's first row.
 - *abstains*: how often the answer is "not stated".
@@ -49,23 +37,26 @@ words, the result says what happens with a model that does not follow instructio
 NOTES = {
     "Retrieval against closed-book": "Sprout has never read of the world it is asked about, so closed-book it can only "
     "abstain or guess.",
-    "Reranking": f"Of the first {DEPTH} hits of BM25 the best is read. *MRR* is the mean reciprocal rank of the right "
-    "passage among them, with the paired difference; *first* is how often it is the first. UPR's question is one that "
-    "sprout was trained on (writing a question that the passage answers); PRP's, which of two passages is better, is "
-    "not. The last row scores each passage by the question of relevance that sprout was trained on.",
+    "Reranking": "Here a collection in which BM25 errs: about three passages for everybody and everything, all under "
+    f"the same title, of which one has the fact. Of BM25's first {DEPTH} hits the best is read. *MRR* is the mean "
+    "reciprocal rank of the right passage among them, with the paired difference; *first* is how often it is the "
+    "first. UPR's question is one that sprout was trained on (writing a question that the passage answers); PRP's, "
+    "which of two passages is better, is not. The last row scores each passage by the question of relevance that "
+    "sprout was trained on.",
     "Filtering, contradictions called false": "Four passages: the right one, one about the same subject that says "
     'another value and that it is wrong ("A careless newspaper wrongly says that ..."), and two that say the same of '
     "others. The oracles are told the answer, so they bound what a filter can bring. Sprout was not trained to filter, "
-    "nor to write passages anew: where it copies no sentence `filco` reads the passages whole, and where it does not "
-    "write two parts `system2_attention` answers the question as it was asked.",
+    "nor to write passages anew: asked to filter it quotes and answers as ever, and what it quoted is what `filco` "
+    "keeps, right or wrong; asked to write anew it answers, too, so `system2_attention` finds no two parts and asks "
+    "the question as it was.",
     "Filtering, contradictions as if true": "The same, but nothing says that the wrong passage is wrong. No reader can "
     "tell which is right, nor can a filter that is not told the answer: only the oracles can help.",
     "Active retrieval, single-hop questions": "`flare` with theta 1.0 searches for every sentence. `self_rag` reads "
     "each passage by itself. Its critics, and `crag`'s evaluator in its own words, ask what sprout was not trained to "
-    "say; the last row has as evaluator the question of relevance that it was trained on. `crag` has no second source "
-    "here: what it can do is leave out strips.",
+    f"say; the last row has as evaluator the question of relevance that it was trained on. `crag` reads the {STRIPS} "
+    "best strips (a strip is a passage of up to three sentences) and has no second source here.",
     "Active retrieval, two-hop questions": "The same ways where two passages are needed, of which the first search "
-    "often finds one.",
+    "mostly finds one.",
 }
 
 
@@ -87,7 +78,7 @@ def named(kind: str, *words: str) -> tuple[str, ...]:
 ACTIVE = ("flare", "self_rag", "crag")
 SECTIONS = (
     Section("Retrieval against closed-book", SINGLE, (CLOSED, GIVEN, FIRST, ALWAYS)),
-    Section("Reranking", SINGLE, (FIRST, *named(SINGLE, "BM25 +")), ranked=True),
+    Section("Reranking", SCATTERED, (FIRST, *named(SCATTERED, "BM25 +")), ranked=True),
     *(
         Section(f"Filtering, contradictions {kind}", kind, (WHOLE, *named(kind, "filco", "system2")))
         for kind in (CALLED_FALSE, AS_IF_TRUE)

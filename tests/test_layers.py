@@ -16,7 +16,7 @@ LAYERS = (  # from the ground up; the longest name that fits a module decides, a
     " ".join(FAMILIES),
     "recipe overrides run indexing stages opening planning estimating record starting tuning handover evaluation "
     "export audit report world advice comparison answering scoring collecting pipelines reranking",
-    "api cli console serve studio doctor",
+    "api cli console serve studio doctor reviewing",
 )
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer.split()}
 FILES = sorted(path.relative_to(ROOT) for path in (ROOT / "espalier").rglob("*.py"))

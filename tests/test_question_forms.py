@@ -14,12 +14,12 @@ DRAFT = Draft("Where was Belmi born?", "Belmi was born in Kastel.", "Kastel")
         "Question: Where was Belmi born?\nQuote: Belmi was born in Kastel.\nAnswer: Kastel",
         "**Question:** Where was Belmi born?\n\n**Quote:** Belmi was born in Kastel.\n\n**Answer:** Kastel",
         "Sure!\n1. Question: Where was Belmi born?\n2. Quote: Belmi was born in Kastel.\n3. Answer: Kastel",
-        "<think>Question: no</think>\nQUESTION : Where was Belmi born?\nquote: Belmi was born in Kastel.\nanswer: Kastel",
+        "<think>no</think>\nQUESTION : Where was Belmi born?\nquote: Belmi was born in Kastel.\nanswer: Kastel",
         "질문: Where was Belmi born?\n인용: Belmi was born in Kastel.\n답: Kastel",
         "问题\uff1aWhere was Belmi born?\n引文\uff1aBelmi was born in Kastel.\n答案\uff1aKastel",
         "Pertanyaan: Where was Belmi born?\nKutipan: Belmi was born in Kastel.\nJawaban: Kastel",
         '```json\n{"Question": "Where was Belmi born?", "quote": "Belmi was born in Kastel.", "answer": "Kastel"}\n```',
-        "Question: Where was Belmi born?\nQuote: Belmi was born in Kastel.\nAnswer: Kastel\nQuestion: And who?\nAnswer: x",
+        "Question: Where was Belmi born?\nQuote: Belmi was born in Kastel.\nAnswer: Kastel\nQuestion: Who?\nAnswer: x",
     ],
 )
 def test_a_reply_is_read_however_it_is_dressed(reply):

@@ -19,6 +19,8 @@ from espalier.cli.curating import CURATE, curate
 from espalier.cli.estimating import ESTIMATE, estimate
 from espalier.cli.exporting import export
 from espalier.cli.options import Against, Columns, Data, Dtype, Folder, Limit, Model, Start, Target, Threads
+from espalier.cli.questioning import questions
+from espalier.cli.reviewing import review
 from espalier.cli.serving import serve
 from espalier.cli.sprouting import sprout
 from espalier.errors import RecipeError
@@ -213,6 +215,8 @@ app.command(**ESTIMATE)(estimate)
 app.command()(index)
 app.command()(search)
 app.command()(ask)
+app.command()(questions)
+app.command()(review)
 app.command()(serve)
 
 

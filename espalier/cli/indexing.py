@@ -94,7 +94,8 @@ def _made(found: Indexed, out: Path) -> list[Fact]:
     passages = f"{found.synced.passages:,} of at most {found.size:,} {unit}"
     made = f"{out}, {number(found.bytes / 1e6)} MB, in {number(found.seconds)} s"
     kept = ", ".join(found.retrievers)
-    following = console.command("ask", out, "Your question?")
+    meant = ("--with", "hybrid") if "dense" in found.retrievers else ()  # vectors are searched only when named
+    following = console.command("ask", out, "Your question?", *meant)
     return [("passages", passages), ("search", kept), ("index", made), ("next", following)]
 
 

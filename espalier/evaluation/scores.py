@@ -71,7 +71,7 @@ def _of_reply(case: Case, reply: reading.Reading) -> dict[str, float]:
     """What a reply to a question says; quotes count only beside an answer, and only if all of them can be found."""
     if not case.references:
         return {"abstained": float(reply.abstained)}
-    answer, spoken = "" if reply.abstained else reply.answer, language_of(case.row)
+    answer, spoken = "" if reply.abstained else reply.short, language_of(case.row)
     values = {
         "exact_match": exact_match(answer, case.references, spoken) if answer else 0.0,
         "f1": f1(answer, case.references, spoken) if answer else 0.0,

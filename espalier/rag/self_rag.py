@@ -115,6 +115,6 @@ class SelfRAG:
 
     def _agreed(self, paths: Sequence[Path]) -> Path:
         """The best path of the answer whose paths have the highest scores together."""
-        answers = [reading.read(path.text).answer.strip(" .").casefold() for path in paths]
+        answers = [reading.read(path.text).short.strip(" .").casefold() for path in paths]
         totals = {a: sum(p.score for p, own in zip(paths, answers, strict=True) if own == a) for a in answers}
         return paths[answers.index(max(totals, key=lambda answer: totals[answer]))]

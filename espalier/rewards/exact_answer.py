@@ -29,7 +29,7 @@ def final_answer(text: str) -> str:
     """
     found = reading.read(text)
     if any(line.strip().startswith(reading.ANSWER) for line in text.splitlines()):
-        return found.answer
+        return found.short
     for mark in (*_MARKS, _SAID):
         if matches := mark.findall(text):
             return str(matches[-1]).strip()

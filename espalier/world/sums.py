@@ -188,7 +188,7 @@ def spoiled(row: Mapping[str, Any], draw: random.Random) -> str:
 
 def check(completion: str, answer: str) -> bool:
     """Whether a reply's final answer is exactly this."""
-    return reading.read(completion).answer.removesuffix(".") == answer
+    return reading.read(completion).short.removesuffix(".") == answer
 
 
 def steps_right(completion: str) -> bool:

@@ -9,20 +9,8 @@ from typing import Any
 import pytest
 
 from benchmarks import solving, solving_report
-from benchmarks.solving_cells import (
-    ALWAYS,
-    AS_IF_TRUE,
-    CALLED_FALSE,
-    CLOSED,
-    FIRST,
-    GIVEN,
-    SINGLE,
-    TWO_HOP,
-    WAYS,
-    Setting,
-    Taught,
-    shown,
-)
+from benchmarks.solving_cells import ALWAYS, CLOSED, FIRST, GIVEN, WAYS, Taught, shown
+from benchmarks.solving_questions import AS_IF_TRUE, CALLED_FALSE, SCATTERED, SINGLE, TWO_HOP, WRONG, Setting
 from espalier import reading
 from espalier.contracts import Row
 from espalier.evaluation.searching import Depth
@@ -44,8 +32,11 @@ def test_every_question_has_its_answer_in_what_is_wanted() -> None:
             texts = [setting().documents[one.id] for one in question.wanted]
             said = " ".join(f"{hit.title} {hit.text}" for hit in texts).casefold()
             assert question.answers and question.answers[0].casefold() in said
+    parts = setting().scattered.passages
+    for question in setting().asked[SCATTERED]:
+        assert question.answers and all(question.answers[0] in parts[one.id].text for one in question.wanted[:1])
     for question in setting().asked[TWO_HOP]:
-        first, second = (setting().found.passages[one.id] for one in question.wanted)
+        first, second = (setting().passages[one.id] for one in question.wanted)
         assert second.entity.name in first.text and second.entity.name not in question.text
 
 
@@ -53,7 +44,7 @@ def test_every_question_has_its_answer_in_what_is_wanted() -> None:
 def test_one_of_the_passages_contradicts_and_the_oracle_leaves_what_has_the_answer(kind: str) -> None:
     for question in setting().asked[kind]:
         hits = setting().contradicted[kind][question.text]
-        (wrong,) = (hit for hit in hits if hit.document == "contradicting")
+        (wrong,) = (hit for hit in hits if hit.document == WRONG)
         assert setting().right(question) in hits and len(hits) >= 3
         denied = any(word in wrong.text for word in ("wrong", "mistake", "false"))
         assert denied == (kind == CALLED_FALSE) and question.answers and question.answers[0] not in wrong.text
@@ -71,15 +62,15 @@ def test_what_was_asked_is_not_asked_again_and_a_further_round_goes_on() -> None
     chosen = [way for way in WAYS if way.name in (CLOSED, GIVEN, FIRST)]
     saved: list[dict[str, Any]] = []
     found = solving.measure(setting(), {}, ways=chosen, save=lambda cells: saved.append(json.loads(json.dumps(cells))))
-    assert len(saved) == 1 and {cell["n"] for cell in found.values()} == {3}
-    answers = {question.text: question.answers for question in setting().asked[SINGLE]}
+    assert len(saved) == len(found) == 4 and {cell["n"] for cell in found.values()} == {3}
+    answers = {question.text: question.answers for kind in setting().asked.values() for question in kind}
 
     def oracle(prompt: Any) -> str:
         asked = prompt.rpartition(reading.QUESTION)[2].strip()
         return reading.reply((answers[asked] or ("",))[0])
 
     lm = Scripted(oracle)
-    after = solving.measure(Setting(WORLD, lm, 3), saved[0], ways=chosen)
+    after = solving.measure(Setting(WORLD, lm, 3), saved[-1], ways=chosen)
     assert after == found and not lm.calls
     assert solving.measure(Setting(WORLD, lm, 3), {}, ways=chosen, until=0.0)[f"{SINGLE}: {CLOSED}"]["n"] == 0
     right = solving.measure(Setting(WORLD, lm, 3), {}, ways=chosen)

@@ -43,9 +43,11 @@ def test_what_is_asked_is_done_and_what_cannot_be_is_said(client):
 
 
 def test_nothing_is_shown_without_the_address(client):
-    for token in ("guess", "", "%00", TOKEN.upper()):
-        assert [client.get(f"/{token}/{path}").status_code for path in ("", "state")] == [404, 404]
-        assert client.post(f"/{token}/act", json={}).status_code == 404
+    for token in ("guess", "%00", TOKEN.upper(), TOKEN + "x"):
+        root = str(client.base_url).replace(TOKEN, token)
+        assert [client.get(root + path).status_code for path in ("", "state")] == [404, 404]
+        assert client.post(f"{root}act", json={}).status_code == 404
+    assert client.get(str(client.base_url).replace(f"{TOKEN}/", "")).status_code == 404
 
 
 def test_other_sites_and_other_names_for_this_machine_are_refused(client):
