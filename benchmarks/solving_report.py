@@ -11,6 +11,7 @@ from benchmarks.solving_questions import AS_IF_TRUE, CALLED_FALSE, SCATTERED, SI
 from espalier.maths.intervals import bootstrap, paired_bootstrap, paired_shares, wilson
 
 Record = dict[str, Any]
+FEWEST = 10  # questions that a verdict needs
 
 INTRODUCTION = """# Searching, reranking, filtering and active retrieval, measured
 
@@ -23,10 +24,10 @@ about somebody or something that only another passage names. All questions can b
 
 - *exact match*: as SQuAD's script has it. *difference*: paired, on the same questions, from the table's first row.
 - *abstains*: how often the answer is "not stated".
-- *calls*: prompts that a model answered or scored; *tokens*: of prompts and replies; *searches*: by the strategy. Each
-  is the mean for one question.
+- *calls*: replies written and completions scored, so that a choice of two words is two; *tokens*: of prompts and
+  replies; *searches*: by the strategy. Each is the mean for one question.
 - *verdict*: "better" or "worse" where the interval of the difference leaves out 0; "no difference shown" is no proof
-  that there is none.
+  that there is none. Fewer than ten questions get no verdict.
 
 Brackets hold 95 % intervals, each for itself: Wilson's for shares, Bonett and Price's for their paired differences, the
 bootstrap for means. Replies are greedy.
@@ -53,7 +54,8 @@ NOTES = {
     "tell which is right, nor can a filter that is not told the answer: only the oracles can help.",
     "Active retrieval, single-hop questions": "`flare` with theta 1.0 searches for every sentence. `self_rag` reads "
     "each passage by itself. Its critics, and `crag`'s evaluator in its own words, ask what sprout was not trained to "
-    f"say; the last row has as evaluator the question of relevance that it was trained on. `crag` reads the {STRIPS} "
+    "say: asked whether to search it is sure that it need not, so that under a threshold `self_rag` abstains. The last "
+    f"row has as evaluator the question of relevance that sprout was trained on. `crag` reads the {STRIPS} "
     "best strips (a strip is a passage of up to three sentences) and has no second source here.",
     "Active retrieval, two-hop questions": "The same ways where two passages are needed, of which the first search "
     "mostly finds one.",
@@ -150,6 +152,7 @@ def shares_difference(before: Sequence[float], after: Sequence[float]) -> tuple[
     pairs = list(zip(before, after, strict=True))
     found = paired_shares(sum(b < a for b, a in pairs), sum(b > a for b, a in pairs), len(pairs))
     verdict = "better" if found.low > 0 else "**worse**" if found.high < 0 else "no difference shown"
+    verdict = verdict if len(pairs) >= FEWEST else "too few questions"
     return f"{found.value:+.2f} [{found.low:+.2f}, {found.high:+.2f}]", verdict
 
 

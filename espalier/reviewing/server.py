@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from espalier.errors import EspalierError, RowError
 from espalier.serve.guard import Guard
-from espalier.serve.pages import _page as page_of
+from espalier.serve.pages import page as page_of
 from espalier.serve.process import bound, run
 
 if TYPE_CHECKING:

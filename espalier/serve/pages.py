@@ -21,7 +21,7 @@ def chat_page(*, keyed: bool) -> Response:
     """
     style, script = _part("chat.css"), _part("chat.js")
     html = _part("chat.html").replace("<!--style-->", style).replace("<!--script-->", script)
-    return _page(html.replace("<!--keyed-->", "true" if keyed else "false"), style, script)
+    return page(html.replace("<!--keyed-->", "true" if keyed else "false"), style, script)
 
 
 def source_page(document: str, before: str, quoted: str, behind: str) -> Response:
@@ -34,10 +34,10 @@ def source_page(document: str, before: str, quoted: str, behind: str) -> Respons
     for part in others:
         name, _, rest = part.partition("-->")
         found += escape(parts.get(name, "")) + rest
-    return _page(found, style, script)
+    return page(found, style, script)
 
 
-def _page(html: str, style: str, script: str) -> Response:
+def page(html: str, style: str, script: str) -> Response:
     """A page that may run its own script, use its own style and ask its own server, and nothing else."""
     from starlette.responses import HTMLResponse
 

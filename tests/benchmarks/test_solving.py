@@ -97,6 +97,7 @@ def test_every_way_is_asked_and_has_its_row(capsys: pytest.CaptureFixture[str]) 
 def test_formula_a_verdict_needs_an_interval_beyond_zero() -> None:
     assert solving_report.shares_difference([0.0] * 20, [1.0] * 10 + [0.0] * 10)[1] == "better"
     assert solving_report.shares_difference([1.0] * 20, [0.0] * 10 + [1.0] * 10)[1] == "**worse**"
+    assert solving_report.shares_difference([0.0] * 9, [1.0] * 9)[1] == "too few questions"
     text, verdict = solving_report.shares_difference([1.0, 0.0] * 10, [0.0, 1.0] * 10)
     assert verdict == "no difference shown" and text.startswith("+0.00 [-0.")
 
