@@ -1,4 +1,4 @@
-"""A way to search and to answer, written as its parts from first to last: "hybrid+rm3+upr+flare".
+"""A way to search and to answer, written as its parts from first to last: "bm25+rm3+upr+flare".
 
 A part is a method of `retrievers` (the first; bm25 if none is named), any number of `expanders` and `rerankers`, and at
 most one of `rag`, each by its bare name. Each wraps what stands before it: "bm25+upr+rm3" rewrites the query of a

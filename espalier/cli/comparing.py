@@ -58,7 +58,7 @@ def compare(
         bool, typer.Option("--accept-dropped", help="Go on though many rows are dropped.")
     ] = False,
 ) -> None:
-    """Train with several objectives, or search in several ways, and say which is best.
+    """Train, or search, in several ways, and say which is best.
 
     All see the same rows in the same order and as many tokens. A candidate may have settings of its own: dpo:beta=0.5.
     One that fails is marked and the rest goes on; the same command again goes on where the last one ended. Options of

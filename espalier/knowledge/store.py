@@ -87,12 +87,13 @@ class Store(Database):
         return store
 
     @classmethod
-    def open(cls, path: Path) -> Store:
+    def open(cls, path: Path | str) -> Store:
         """The index at a path.
 
         Raises:
             RunError: there is none, it is something else, or another version of Espalier made it.
         """
+        path = Path(path)
         if not path.exists():
             raise RunError(f"there is no index {path}; build it with `espalier index FOLDER --out {path}`.")
         if path.is_dir():
