@@ -55,9 +55,10 @@ def handover(model: Any, weights: dict[str, torch.Tensor], renderer: Any, folder
         with quietly():
             model.save_pretrained(partial, selected_adapters=[name], save_embedding_layers=False, state_dict=state)
     else:
-        if not scalar and model.generation_config is not None and renderer.stop_ids:
-            model.generation_config.eos_token_id = list(renderer.stop_ids)
-        _settle_sampling(model.generation_config)
+        sampling = getattr(model, "generation_config", None)  # a model that scores has none
+        if sampling is not None and renderer.stop_ids:
+            sampling.eos_token_id = list(renderer.stop_ids)
+        _settle_sampling(sampling)
         model.save_pretrained(partial, state_dict=state)
         _forget_attention(partial)
     tokenizer.save_pretrained(partial)

@@ -109,9 +109,8 @@ class Tables:
 
     def add_vectors(self, numbers: Sequence[int], vectors: npt.NDArray[np.float32]) -> None:
         """Write the vectors of passages."""
-        usable: npt.NDArray[np.bool_] = np.isfinite(vectors).all(1) & vectors.any(
-            1
-        )  # the others have no direction, and are never found
+        # the others have no direction, and are never found
+        usable = np.logical_and(np.isfinite(vectors).all(1), vectors.any(1))
         rows = zip(numbers, vectors, usable, strict=True)
         self.server.copy(f"{self.schema}.vectors", ((number, written(vector)) for number, vector, fine in rows if fine))
 

@@ -136,7 +136,8 @@ class Screen:
             for hit in answer.hits if self.reading.explain else ():
                 self.out.print(Text(f"\n{visible(hit.title or hit.document)}", "bold"), soft_wrap=True)
                 self._explain(hit)
-        return {**{k: v for k, v in asdict(answer).items() if k != "hits"}, "passages": list(map(self._table, answer.hits))}
+        told = {name: value for name, value in asdict(answer).items() if name != "hits"}
+        return {**told, "passages": list(map(self._table, answer.hits))}
 
     def _matches(self, hit: Hit) -> list[tuple[int, int]]:
         return self.analyzer.matches(self.question, hit.text) if self.analyzer is not None else []

@@ -60,7 +60,7 @@ def questions(
     dtype: Dtype = "auto",
     threads: Threads = None,
 ) -> None:
-    """Write questions with answers from an index, to measure search with.
+    """Write questions, to measure search with.
 
     Evenly over documents and languages. Left out and counted is what the model answers without the passage, what is
     copied from it, and a quote that it does not have. The same command again goes on where it was stopped.

@@ -52,7 +52,7 @@ def serve(
     dtype: Dtype = "auto",
     threads: Threads = None,
 ) -> None:
-    """Serve a model and indexes to any program that speaks OpenAI's protocol.
+    """Serve models and indexes by OpenAI's protocol.
 
     At / is a page to talk to them. An index answers with sources: numbered in the text, listed under it, and as a
     table in the field `citations`. Ctrl-C ends it.

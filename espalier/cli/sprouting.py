@@ -9,7 +9,7 @@ import typer
 
 from espalier.errors import RunError
 
-sprout = typer.Typer(help="Make the invented world that the bundled models were trained on.", no_args_is_help=True)
+sprout = typer.Typer(help="Make the world that the bundled models were trained on.", no_args_is_help=True)
 Seed = Annotated[int, typer.Option(metavar="N", help="The same seed gives the same files.")]
 Out = Annotated[Path, typer.Option(metavar="PATH", help="Where to; it must not exist.")]
 
