@@ -230,7 +230,7 @@ class Local:
         seen: Counter[str] = Counter()
         rows = []
         for p, ids in enumerate(prompts):
-            digest, room = hashlib.sha256(ids.tobytes()).hexdigest(), self._room(ids, sampling.max_tokens)
+            digest, room = hashlib.sha256(ids.tobytes()).hexdigest(), self.room(ids, sampling.max_tokens)
             for number in range(copies):
                 chance = seeding.generator(sampling.seed, "sample", digest, seen[digest], number)
                 rows.append(_Row(p, number, ids, room, torch.rand(sampling.max_tokens, generator=chance)))
@@ -253,8 +253,12 @@ class Local:
         if batch:
             yield batch
 
-    def _room(self, ids: Ids, max_tokens: int) -> int:
-        """How many tokens may be written after these."""
+    def room(self, ids: Ids, max_tokens: int) -> int:
+        """How many tokens may be written after these.
+
+        Raises:
+            RowError: none.
+        """
         if not len(ids):
             raise RowError("the prompt is empty and the tokenizer has no start token: there is nothing to continue.")
         room = max_tokens if self.context is None else min(max_tokens, self.context - len(ids))

@@ -17,7 +17,7 @@ from espalier.lm.generate import Sampling
 from espalier.render import Ids
 from espalier.serve.requests import Asked, RequestError
 from espalier.serve.writer import Writer, waited
-from espalier.serve.writing import Piece, Writing, room_for
+from espalier.serve.writing import Piece, Writing
 from espalier.spending import spend
 
 
@@ -91,7 +91,7 @@ class LocalModel:
         try:
             renderer = copy.copy(self.writer.lm.renderer)  # as in `Shared`
             prompt = renderer.prompt(asked.prompt if isinstance(asked.prompt, str) else list(asked.prompt))
-            room_for(self.writer.lm, prompt, asked.sampling.max_tokens)
+            self.writer.lm.room(prompt, asked.sampling.max_tokens)
         except RowError as problem:
             raise RequestError(str(problem)) from problem
         return prompt

@@ -24,7 +24,7 @@ from espalier.lm.local import Local
 from espalier.render import Ids
 from espalier.serve.running import Running
 from espalier.serve.text import Decoder, Stops
-from espalier.serve.writing import Piece, Writing, room_for
+from espalier.serve.writing import Piece, Writing
 
 UNREAD = 256  # tokens that a reader may be behind
 READ_AT_ONCE = 4096  # tokens of prompts that are read in one step, for the others wait meanwhile
@@ -69,7 +69,7 @@ class Writer:
             RunError: too many are waiting, or the server is about to end.
             RowError: the prompt fills the model's context.
         """
-        room = room_for(self.lm, prompt, sampling.max_tokens)
+        room = self.lm.room(prompt, sampling.max_tokens)
         chance = seeding.generator(sampling.seed, "sample", _digest(prompt), 0, number)
         writing = Writing(
             prompt, sampling, room, torch.rand(room, generator=chance), Decoder(self.lm.renderer.decode), Stops(stops),

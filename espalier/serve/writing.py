@@ -9,9 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from espalier.errors import RowError
 from espalier.lm.generate import Sampling
-from espalier.lm.local import Local
 from espalier.render import Ids
 from espalier.serve.text import Decoder, Stops
 
@@ -84,20 +82,3 @@ class Writing:
         finish = "stop" if self.stops.stopped else finish
         self.pieces.append(Piece(shown, (token,), (logp,), finish))
         self.done = finish is not None
-
-
-def room_for(lm: Local, prompt: Ids, most: int) -> int:
-    """Tokens that may follow a prompt.
-
-    Raises:
-        RowError: none.
-    """
-    if not len(prompt):
-        raise RowError("the prompt is empty and the tokenizer has no start token: there is nothing to continue.")
-    room = most if lm.context is None else min(most, lm.context - len(prompt))
-    if room < 1:
-        raise RowError(
-            f"the prompt is {len(prompt)} tokens long and the model reads {lm.context}: no room is left for an answer. "
-            "Shorten the prompt."
-        )
-    return room
